@@ -1,0 +1,82 @@
+#include "ggml-like-core/base/buffer.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "ggml-like-core/base/error.h"
+#include "ggml-like-core/base/numbers.h"
+
+namespace core {
+namespace {
+
+constexpr std::size_t kAlignment = 64;  // one cache line, one zmm register
+
+// Widens [offset, offset + size) to whole pages inside the mapping of total bytes and hands it to madvise.
+void advise(const std::byte* data, std::size_t total, std::size_t offset, std::size_t size, int advice) {
+  if (data == nullptr || offset >= total || size == 0) return;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t begin = offset / page * page;
+  const std::size_t end = size > total - offset ? total : offset + size;
+  // A hint: when the kernel declines it nothing is wrong.
+  static_cast<void>(::madvise(const_cast<std::byte*>(data) + begin, end - begin, advice));
+}
+
+}  // namespace
+
+AlignedBuffer::AlignedBuffer(std::size_t bytes) : size_(bytes) {
+  if (bytes == 0) return;
+  require(bytes <= SIZE_MAX - kAlignment, "out of memory: ", bytes, " bytes wanted");
+  void* p = std::aligned_alloc(kAlignment, round_up(bytes, kAlignment));
+  require(p != nullptr, "out of memory: ", bytes, " bytes wanted");
+  std::memset(p, 0, bytes);
+  data_.reset(static_cast<std::byte*>(p));
+}
+
+void AlignedBuffer::Free::operator()(std::byte* p) const { std::free(p); }
+
+MappedFile::MappedFile(const std::string& path) : path_(path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  require(fd >= 0, path, ": ", std::strerror(errno));
+  struct stat info {};
+  const bool known = ::fstat(fd, &info) == 0;
+  const bool regular = known && S_ISREG(info.st_mode);
+  void* p = nullptr;
+  if (regular && info.st_size > 0)
+    p = ::mmap(nullptr, static_cast<std::size_t>(info.st_size), PROT_READ, MAP_SHARED, fd, 0);
+  const int reason = errno;
+  ::close(fd);
+  require(regular, path, ": not a regular file");
+  require(p != MAP_FAILED, path, ": cannot be mapped: ", std::strerror(reason));
+  data_ = static_cast<const std::byte*>(p);
+  size_ = static_cast<std::size_t>(info.st_size);
+}
+
+MappedFile::~MappedFile() { unmap(); }
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  if (this == &other) return *this;
+  unmap();
+  path_ = std::move(other.path_);
+  data_ = std::exchange(other.data_, nullptr);
+  size_ = std::exchange(other.size_, 0);
+  return *this;
+}
+
+void MappedFile::unmap() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void MappedFile::will_need(std::size_t offset, std::size_t size) const { advise(data_, size_, offset, size, MADV_WILLNEED); }
+void MappedFile::drop(std::size_t offset, std::size_t size) const { advise(data_, size_, offset, size, MADV_DONTNEED); }
+
+}  // namespace core

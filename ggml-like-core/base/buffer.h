@@ -1,0 +1,59 @@
+// The only owners of big memory: AlignedBuffer (anonymous, 64-byte aligned, zeroed) and MappedFile (read-only pages of a file).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace core {
+
+// Zeroed memory aligned to 64 bytes. Movable; moving leaves the source empty.
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  // Throws Error saying how many bytes could not be had.
+  explicit AlignedBuffer(std::size_t bytes);
+
+  std::span<std::byte> bytes() { return {data_.get(), size_}; }
+  std::span<const std::byte> bytes() const { return {data_.get(), size_}; }
+  std::byte* data() { return data_.get(); }
+  const std::byte* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  std::unique_ptr<std::byte[], Free> data_;
+  std::size_t size_ = 0;
+};
+
+// The bytes of a file, mapped read-only and shared with the page cache. Immutable, so any number of threads may read.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  // Throws Error: who could not be opened, and why.
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+  // Hints for [offset, offset + size): will be needed soon; is not needed any more (its pages leave the resident set).
+  void will_need(std::size_t offset, std::size_t size) const;
+  void drop(std::size_t offset, std::size_t size) const;
+
+ private:
+  void unmap();
+  std::string path_;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace core

@@ -1,0 +1,27 @@
+// What the processor can do, as bits that kernel tables require.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace core {
+
+enum CpuFeature : std::uint32_t {
+  kAvx2 = 1U << 0,
+  kFma = 1U << 1,
+  kF16c = 1U << 2,
+  kAvx512 = 1U << 3,       // F, BW, VL and DQ together
+  kAvx512Vnni = 1U << 4,
+  kAvx512Bf16 = 1U << 5,
+  kNeon = 1U << 8,
+  kDotprod = 1U << 9,
+  kI8mm = 1U << 10,
+};
+
+// The CpuFeature bits of this machine, as the operating system lets us use them.
+std::uint32_t cpu_features();
+
+// "avx2 fma f16c" for the bits of features.
+std::string cpu_features_text(std::uint32_t features);
+
+}  // namespace core
