@@ -61,7 +61,9 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
 MappedFile::~MappedFile() { unmap(); }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   if (this == &other) return *this;
@@ -76,7 +78,11 @@ void MappedFile::unmap() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-void MappedFile::will_need(std::size_t offset, std::size_t size) const { advise(data_, size_, offset, size, MADV_WILLNEED); }
-void MappedFile::drop(std::size_t offset, std::size_t size) const { advise(data_, size_, offset, size, MADV_DONTNEED); }
+void MappedFile::will_need(std::size_t offset, std::size_t size) const {
+  advise(data_, size_, offset, size, MADV_WILLNEED);
+}
+void MappedFile::drop(std::size_t offset, std::size_t size) const {
+  advise(data_, size_, offset, size, MADV_DONTNEED);
+}
 
 }  // namespace core

@@ -1,4 +1,5 @@
-// The only owners of big memory: AlignedBuffer (anonymous, 64-byte aligned, zeroed) and MappedFile (read-only pages of a file).
+// The only owners of big memory: AlignedBuffer (anonymous, 64-byte aligned, zeroed) and MappedFile (read-only
+// pages of a file).
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,8 @@ class AlignedBuffer {
   std::size_t size_ = 0;
 };
 
-// The bytes of a file, mapped read-only and shared with the page cache. Immutable, so any number of threads may read.
+// The bytes of a file, mapped read-only and shared with the page cache. Immutable, so any number of threads
+// may read.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -45,7 +47,8 @@ class MappedFile {
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  // Hints for [offset, offset + size): will be needed soon; is not needed any more (its pages leave the resident set).
+  // Hints for [offset, offset + size): will be needed soon; is not needed any more (its pages leave the
+  // resident set).
   void will_need(std::size_t offset, std::size_t size) const;
   void drop(std::size_t offset, std::size_t size) const;
 

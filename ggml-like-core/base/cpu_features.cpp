@@ -11,9 +11,15 @@ struct Row {
   CpuFeature bit;
   const char* name;
 };
-constexpr Row kRows[] = {{kAvx2, "avx2"},         {kFma, "fma"},       {kF16c, "f16c"},
-                         {kAvx512, "avx512"},     {kAvx512Vnni, "avx512_vnni"}, {kAvx512Bf16, "avx512_bf16"},
-                         {kNeon, "neon"},         {kDotprod, "dotprod"}, {kI8mm, "i8mm"}};
+constexpr Row kRows[] = {{kAvx2, "avx2"},
+                         {kFma, "fma"},
+                         {kF16c, "f16c"},
+                         {kAvx512, "avx512"},
+                         {kAvx512Vnni, "avx512_vnni"},
+                         {kAvx512Bf16, "avx512_bf16"},
+                         {kNeon, "neon"},
+                         {kDotprod, "dotprod"},
+                         {kI8mm, "i8mm"}};
 
 }  // namespace
 
@@ -23,9 +29,10 @@ std::uint32_t cpu_features() {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2")) found |= kAvx2;
   if (__builtin_cpu_supports("fma")) found |= kFma;
-  if (__builtin_cpu_supports("avx2")) found |= kF16c;  // every AVX2 processor has F16C; the builtin does not know the name everywhere
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq"))
+  if (__builtin_cpu_supports("avx2"))
+    found |= kF16c;  // every AVX2 processor has F16C; the builtin does not know the name everywhere
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
     found |= kAvx512;
   if (__builtin_cpu_supports("avx512vnni")) found |= kAvx512Vnni;
   if (__builtin_cpu_supports("avx512bf16")) found |= kAvx512Bf16;

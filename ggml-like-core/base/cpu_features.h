@@ -10,7 +10,7 @@ enum CpuFeature : std::uint32_t {
   kAvx2 = 1U << 0,
   kFma = 1U << 1,
   kF16c = 1U << 2,
-  kAvx512 = 1U << 3,       // F, BW, VL and DQ together
+  kAvx512 = 1U << 3,  // F, BW, VL and DQ together
   kAvx512Vnni = 1U << 4,
   kAvx512Bf16 = 1U << 5,
   kNeon = 1U << 8,

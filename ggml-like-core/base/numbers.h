@@ -1,5 +1,6 @@
 // Half and brain floats as bits, and size arithmetic that cannot wrap.
-// Everything is inline, branch-light and exact: conversions to f32 are lossless, conversions from f32 round to nearest even.
+// Everything is inline, branch-light and exact: conversions to f32 are lossless, conversions from f32 round
+// to nearest even.
 #pragma once
 
 #include <bit>
@@ -24,8 +25,8 @@ constexpr float f16_to_f32(std::uint16_t bits) {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;
   const std::uint32_t rest = bits & 0x7fffU;
   if (rest >= 0x7c00U) return std::bit_cast<float>(sign | 0x7f800000U | (rest & 0x3ffU) << 13);  // inf, nan
-  if (rest >= 0x0400U) return std::bit_cast<float>(sign | ((rest << 13) + 0x38000000U));          // normal
-  const float magnitude = static_cast<float>(rest) * 0x1p-24F;                                    // subnormal: exact
+  if (rest >= 0x0400U) return std::bit_cast<float>(sign | ((rest << 13) + 0x38000000U));         // normal
+  const float magnitude = static_cast<float>(rest) * 0x1p-24F;  // subnormal: exact
   return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
 }
 
@@ -34,8 +35,10 @@ constexpr std::uint16_t f32_to_f16(float x) {
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000U);
   const std::uint32_t rest = bits & 0x7fffffffU;
   if (rest > 0x7f800000U) return static_cast<std::uint16_t>(sign | 0x7e00U);
-  if (rest >= 0x477ff000U) return static_cast<std::uint16_t>(sign | 0x7c00U);  // 65520 and over round to infinity
-  if (rest < 0x38800000U) {  // below 2^-14: adding 0.5 aligns the 2^-24 steps with the f32 mantissa's last bit, and rounds
+  if (rest >= 0x477ff000U)
+    return static_cast<std::uint16_t>(sign | 0x7c00U);  // 65520 and over round to infinity
+  if (rest < 0x38800000U) {  // below 2^-14: adding 0.5 aligns the 2^-24 steps with the f32 mantissa's last
+                             // bit, and rounds
     const float aligned = std::bit_cast<float>(rest) + 0.5F;
     return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(aligned) - 0x3f000000U));
   }
@@ -55,7 +58,8 @@ constexpr std::optional<std::size_t> checked_add(std::size_t a, std::size_t b) {
   return out;
 }
 
-// The least multiple of step that is at least n. step: a power of two. n is trusted not to be near the end of the range.
+// The least multiple of step that is at least n. step: a power of two. n is trusted not to be near the end of
+// the range.
 constexpr std::size_t round_up(std::size_t n, std::size_t step) { return (n + step - 1) & ~(step - 1); }
 constexpr std::int64_t ceil_div(std::int64_t n, std::int64_t d) { return (n + d - 1) / d; }
 

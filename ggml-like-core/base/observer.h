@@ -9,7 +9,8 @@ namespace core {
 class ProgressObserver {
  public:
   virtual ~ProgressObserver() = default;
-  // step: "load", "image", "prompt", "convert". done, total: in the same unit (bytes, weighted work); done == total once, at the end.
+  // step: "load", "image", "prompt", "convert". done, total: in the same unit (bytes, weighted work); done ==
+  // total once, at the end.
   virtual void progress(std::string_view step, double done, double total) = 0;
 };
 

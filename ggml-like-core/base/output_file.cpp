@@ -16,13 +16,15 @@
 namespace core {
 namespace {
 
-// Part files that a signal handler has to remove. A slot is taken by setting used, then read by the handler only when ready.
+// Part files that a signal handler has to remove. A slot is taken by setting used, then read by the handler
+// only when ready.
 struct Slot {
   std::atomic<bool> used{false};
   std::atomic<bool> ready{false};
   std::array<char, PATH_MAX> path{};
 };
-constinit std::array<Slot, 8> g_slots{};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): read by signal handlers
+constinit std::array<Slot, 8>
+    g_slots{};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): read by signal handlers
 
 void remember(const std::string& path) {
   for (Slot& slot : g_slots) {
@@ -53,12 +55,14 @@ OutputFile::OutputFile(const std::string& path, std::uint64_t expected_bytes)
     : path_(path), part_(path + ".part-" + std::to_string(::getpid())) {
   const auto folder = folder_of(path);
   std::error_code ignored;
-  require(std::filesystem::is_directory(folder, ignored), path, ": the folder ", folder.string(), " does not exist");
+  require(std::filesystem::is_directory(folder, ignored), path, ": the folder ", folder.string(),
+          " does not exist");
   require(!std::filesystem::is_directory(path, ignored), path, ": is a folder, wanted the name of a file");
   struct statvfs room {};
   if (expected_bytes > 0 && ::statvfs(folder.c_str(), &room) == 0) {
     const std::uint64_t free_bytes = static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
-    require(free_bytes >= expected_bytes, path, ": too little space: ", free_bytes, " bytes are free, ", expected_bytes, " are needed");
+    require(free_bytes >= expected_bytes, path, ": too little space: ", free_bytes, " bytes are free, ",
+            expected_bytes, " are needed");
   }
   fd_ = ::open(part_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   require(fd_ >= 0, path, ": cannot be written: ", std::strerror(errno));
@@ -89,7 +93,8 @@ void OutputFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes
 
 void OutputFile::commit() {
   require(::fsync(fd_) == 0, path_, ": flushing to disk failed: ", std::strerror(errno));
-  require(::rename(part_.c_str(), path_.c_str()) == 0, path_, ": cannot be put in place: ", std::strerror(errno));
+  require(::rename(part_.c_str(), path_.c_str()) == 0, path_,
+          ": cannot be put in place: ", std::strerror(errno));
   ::close(fd_);
   fd_ = -1;
   forget(part_);

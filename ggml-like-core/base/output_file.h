@@ -8,18 +8,19 @@
 
 namespace core {
 
-// Not thread-safe, but write_at of disjoint ranges may run in parallel. Destroyed without commit(), or removed by
-// remove_unfinished_outputs(), nothing stays.
+// Not thread-safe, but write_at of disjoint ranges may run in parallel. Destroyed without commit(), or
+// removed by remove_unfinished_outputs(), nothing stays.
 class OutputFile {
  public:
-  // Creates path + ".part-PID". expected_bytes: checked against the free space of the file system first (0: unknown).
-  // Errors: the folder does not exist or cannot be written, path is a folder, too little space (found and wanted bytes).
+  // Creates path + ".part-PID". expected_bytes: checked against the free space of the file system first (0:
+  // unknown). Errors: the folder does not exist or cannot be written, path is a folder, too little space
+  // (found and wanted bytes).
   explicit OutputFile(const std::string& path, std::uint64_t expected_bytes = 0);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  void append(std::span<const std::byte> bytes);                         // at the end of what was appended
+  void append(std::span<const std::byte> bytes);                          // at the end of what was appended
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);  // does not move the end
   std::uint64_t size() const { return size_; }
 

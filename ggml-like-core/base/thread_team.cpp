@@ -56,8 +56,10 @@ void Worker::barrier() {
     return;
   }
   for (int spins = 0; team_->phase_.load(std::memory_order_acquire) != next_phase; ++spins) {
-    if (spins < kSpins) pause_briefly();
-    else sched_yield();
+    if (spins < kSpins)
+      pause_briefly();
+    else
+      sched_yield();
   }
 }
 
@@ -68,15 +70,22 @@ Worker::Chunks Worker::start(std::int64_t total, std::int64_t grain) {
   const std::int64_t each = workers == 1 ? n : n * 3 / 4 / workers;
   const std::uint32_t slot = loops_++ % ThreadTeam::kCounters;
   // The counter two loops ahead is idle: all workers have passed the barrier that followed its last use.
-  if (index_ == 0) team_->counters_[(slot + 2) % ThreadTeam::kCounters].value.store(0, std::memory_order_relaxed);
-  return {.total = total, .grain = grain, .own = index_ * each, .own_end = (index_ + 1) * each,
-          .first_shared = workers * each, .shared = &team_->counters_[slot].value};
+  if (index_ == 0)
+    team_->counters_[(slot + 2) % ThreadTeam::kCounters].value.store(0, std::memory_order_relaxed);
+  return {.total = total,
+          .grain = grain,
+          .own = index_ * each,
+          .own_end = (index_ + 1) * each,
+          .first_shared = workers * each,
+          .shared = &team_->counters_[slot].value};
 }
 
 bool Worker::next(Chunks& c, std::int64_t& begin, std::int64_t& end) const {
   std::int64_t chunk = c.own;
-  if (c.own < c.own_end) ++c.own;
-  else chunk = c.first_shared + c.shared->fetch_add(1, std::memory_order_relaxed);
+  if (c.own < c.own_end)
+    ++c.own;
+  else
+    chunk = c.first_shared + c.shared->fetch_add(1, std::memory_order_relaxed);
   begin = chunk * c.grain;
   end = std::min(begin + c.grain, c.total);
   return begin < c.total;

@@ -1,7 +1,8 @@
 // An OpenMP team: one fork per plan run, and inside it our own barrier and chunk counters.
 //
-// Work is handed out in chunks: the first part statically in contiguous ranges (streams that the prefetcher follows), the rest
-// to whoever is free, so that a slow or disturbed core does not hold up the others. No result may depend on who does a chunk.
+// Work is handed out in chunks: the first part statically in contiguous ranges (streams that the prefetcher
+// follows), the rest to whoever is free, so that a slow or disturbed core does not hold up the others. No
+// result may depend on who does a chunk.
 #pragma once
 
 #include <atomic>
@@ -23,7 +24,8 @@ class Worker {
   // Waits for all workers.
   void barrier();
 
-  // Calls body(begin, end) for ranges that together cover [0, total) once, each at most grain long. No barrier after it.
+  // Calls body(begin, end) for ranges that together cover [0, total) once, each at most grain long. No
+  // barrier after it.
   template <class Body>
   void chunks(std::int64_t total, std::int64_t grain, const Body& body) {
     std::int64_t begin = 0;
