@@ -1,0 +1,87 @@
+// Pictures and frames -> the patches that the vision tower reads, as transformers' Qwen2VLImageProcessor and
+// Qwen3VLVideoProcessor make them. Pure functions: same input, same bits.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "src/input/image.h"
+
+namespace tarsier {
+
+// For an image: of one image. For a video: over all its sampled frames.
+struct PixelLimits {
+  std::int64_t min_pixels;
+  std::int64_t max_pixels;
+};
+
+// The fields of preprocessor_config.json and video_preprocessor_config.json (size.shortest_edge,
+// size.longest_edge are the limits).
+struct ProcessorConfig {
+  int patch_size = 16;
+  int temporal_patch_size = 2;
+  int merge_size = 2;
+  std::array<float, 3> mean = {0.5F, 0.5F, 0.5F};
+  std::array<float, 3> std = {0.5F, 0.5F, 0.5F};
+  bool do_resize = true;
+  bool do_rescale = true;
+  bool do_normalize = true;
+  double rescale_factor = 1.0 / 255;
+  PixelLimits image{65536, 16777216};
+  PixelLimits video{4096, 25165824};
+  double video_fps = 2;  // frames sampled per second of video
+  int min_frames = 4;
+  int max_frames = 768;
+  bool cap_pixels_per_frame =
+      false;                   // limit each frame as qwen-vl-utils does; off in transformers unless asked for
+  int max_video_tokens = 768;  // a frame's share under that cap
+};
+
+struct Size {
+  int height;
+  int width;
+  bool operator==(const Size&) const = default;
+};
+
+// Both sides multiples of factor, the area within the limits, the ratio kept as well as possible.
+// Errors as in HF: a side ratio over 200. HF: image_processing_qwen2_vl.py, smart_resize.
+Size smart_resize(int height, int width, int factor, PixelLimits limits);
+
+// The same for num_frames frames together. Errors: a side ratio over 200, fewer frames than temporal_factor.
+// HF: video_processing_qwen3_vl.py, smart_resize.
+Size video_smart_resize(int num_frames, int height, int width, int temporal_factor, int factor,
+                        PixelLimits limits);
+
+// The limits of a video of num_frames frames; with cap_pixels_per_frame those of qwen-vl-utils. HF:
+// Qwen3VLVideoProcessor.resize.
+PixelLimits video_limits(const ProcessorConfig& config, int num_frames);
+
+// In patches.
+struct Grid {
+  int t = 0;
+  int h = 0;
+  int w = 0;
+  std::int64_t patches() const { return std::int64_t{t} * h * w; }
+  bool operator==(const Grid&) const = default;
+};
+
+struct Patches {
+  std::vector<float> values;  // [t*h*w][channel, time, row, column], patches in merge-block order
+  Grid grid;
+  Size resized{};
+};
+
+// The grid that image_patches and video_patches will give for pictures of this size. Errors as theirs.
+Grid image_grid(const ProcessorConfig& config, int height, int width);
+Grid video_grid(const ProcessorConfig& config, int num_frames, int height, int width);
+
+// A still picture is one frame used for every temporal position.
+Patches image_patches(const ProcessorConfig& config, const Image& image);
+
+// frames: already sampled, of one size. Where their number is no multiple of temporal_patch_size, the last is
+// repeated.
+Patches video_patches(const ProcessorConfig& config, std::span<const Image> frames);
+
+}  // namespace tarsier
