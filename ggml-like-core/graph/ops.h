@@ -1,0 +1,105 @@
+// The operations: the contract between models and backends. One struct an operation; the comment gives inputs
+// -> outputs with shapes. Values are [rows, cols]; n is the number of tokens or patches. Optional inputs may
+// be absent (Value{}) or, where it says so, unbound.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+
+#include "ggml-like-core/graph/tensor.h"
+
+namespace core {
+
+enum class Activation { none, gelu_tanh, gelu_erf };
+
+// ids i32[n, 1] -> [n, hidden]: the table's rows as floats.
+struct EmbedRows {
+  const Weight* table;
+};
+
+// x [n, c], rows [m, c], index i32[n, 1] -> [n, c]: rows[index[i]] where index[i] >= 0, else x[i].
+struct SelectRows {};
+
+// x [n, c], rows [m, c], index i32[n, 1] -> [n, c]: x[i] + rows[index[i]] where index[i] >= 0, else x[i].
+struct AddRows {};
+
+// x [n, c], index i32[m, 1] -> [m, c]: x[index[i]].
+struct GatherRows {};
+
+// index i32[n, taps], weight f32[n, taps] -> [n, c]: sum over taps of weight * table[index], in the order of
+// the taps.
+struct InterpolateRows {
+  const Weight* table;
+};
+
+// x [n, c] -> [n, count]: columns first .. first + count - 1.
+struct SliceCols {
+  std::int64_t first;
+};
+
+// a [n, c], b [n, c] -> [n, c].
+struct Add {};
+
+// gate [n, c], up [n, c] -> [n, c]: silu(gate) * up.
+struct SiluMul {};
+
+// x [n, in] -> [n, out]: activation(x . weight^T + bias).
+struct MatMul {
+  const Weight* weight;
+  const Weight* bias;  // may be null
+  Activation activation;
+};
+
+// x [n, groups * g] -> same: each group of g = gain->cols values is normalised on its own (g = cols: the
+// whole row).
+struct RmsNorm {
+  const Weight* gain;
+  float eps;
+};
+
+// x [n, c] -> [n, c].
+struct LayerNorm {
+  const Weight* gain;
+  const Weight* bias;
+  float eps;
+};
+
+// x [n, heads * head_dim], cos [n, head_dim], sin [n, head_dim] -> as x.
+struct Rope {
+  std::int64_t head_dim;
+};
+
+// q [n, heads * head_dim], k [n, kv_heads * head_dim], v alike -> as q. Writes k and v to the cache of this
+// layer behind the tokens already there; token i attends to all tokens before it and itself.
+struct CachedAttention {
+  int layer;
+  std::int64_t heads, kv_heads, head_dim;
+  float scale;
+};
+
+// q, k, v [n, heads * head_dim], segments i32[s + 1, 1] (first row of each segment, then n) -> as q. Rows see
+// their own segment only.
+struct SegmentAttention {
+  std::int64_t heads, head_dim;
+  float scale;
+};
+
+// logits [n, experts], forced i32[n, k] (optional, may be unbound) -> weights [n, k], ids i32[n, k]: softmax
+// over all experts, the k most probable in falling order (ties: the lower id), weights renormalised to sum 1.
+// forced: these ids instead.
+struct TopK {
+  std::int64_t k;
+};
+
+// x [n, hidden], weights [n, k], ids i32[n, k] -> [n, hidden]: sum over slots of weight * down(silu(gate(x))
+// * up(x)) of expert ids.
+struct Experts {
+  const Weight* gate;  // [experts, inter, hidden]
+  const Weight* up;
+  const Weight* down;  // [experts, hidden, inter]
+};
+
+using Op = std::variant<EmbedRows, SelectRows, AddRows, GatherRows, InterpolateRows, SliceCols, Add, SiluMul,
+                        MatMul, RmsNorm, LayerNorm, Rope, CachedAttention, SegmentAttention, TopK, Experts>;
+
+}  // namespace core
