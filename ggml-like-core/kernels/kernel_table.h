@@ -1,13 +1,14 @@
 // The kernels of one instruction set: one row of function pointers. Every pointer is set in every row.
 //
-// Kernels know no graph and no threads: pointers, counts and strides, checked above them (backend/cpu/op_*.cpp). A result never
-// depends on how many rows or tokens one call covers: each output element is summed in the same order by every tile shape.
+// Plain (blocks.h says why). Kernels know no graph and no threads: pointers, counts and strides, checked
+// above them (backend/cpu/op_*.cpp). A result never depends on how many rows or tokens one call covers: each
+// output element is summed in the same order by every tile shape.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "ggml-like-core/quant/formats.h"
+#include "ggml-like-core/quant/blocks.h"
 
 namespace core {
 
@@ -15,17 +16,19 @@ namespace core {
 struct MatKernels {
   // out[i] = weight i of the row.
   void (*dequantize_row)(float* out, const void* row, std::int64_t k);
-  // Brings one activation row x[k] into the form mat_mul wants: f32 unchanged for F32, F16, BF16; int8 with scales (and sums) for
-  // quantized weights. out: activation_bytes(k) bytes, aligned to 64.
+  // Brings one activation row x[k] into the form mat_mul wants: f32 unchanged for F32, F16, BF16; int8 with
+  // scales (and sums) for quantized weights. out: activation_bytes(k) bytes, aligned to 64.
   void (*convert_activation)(void* out, const float* x, std::int64_t k);
   std::size_t (*activation_bytes)(std::int64_t k);  // a multiple of 64
   // out[t * out_stride + r] = sum_i w[r][i] * x[t][i] for r < rows, t < tokens.
-  // w: rows of row_bytes(format, k), w_stride bytes apart. x: converted rows, x_stride bytes apart. w needs no alignment.
-  void (*mat_mul)(float* out, std::int64_t out_stride, const void* w, std::size_t w_stride, std::int64_t rows, const void* x,
-                  std::size_t x_stride, std::int64_t tokens, std::int64_t k);
+  // w: rows of row_bytes(format, k), w_stride bytes apart. x: converted rows, x_stride bytes apart. w needs
+  // no alignment.
+  void (*mat_mul)(float* out, std::int64_t out_stride, const void* w, std::size_t w_stride, std::int64_t rows,
+                  const void* x, std::size_t x_stride, std::int64_t tokens, std::int64_t k);
 };
 
-// Keys and values of one KV head as the cache holds them: [position][head_dim] of F32, F16 or BF16, strides in bytes.
+// Keys and values of one KV head as the cache holds them: [position][head_dim] of F32, F16 or BF16, strides
+// in bytes.
 struct KeyValueView {
   const void* keys;
   std::size_t key_stride;
@@ -46,31 +49,43 @@ struct AttentionQueries {
 
 struct KernelTable {
   const char* name;
-  std::uint32_t required;  // CpuFeature bits. Data, not code: this row is compiled with the flags it asks about.
+  std::uint32_t
+      required;  // CpuFeature bits. Data, not code: this row is compiled with the flags it asks about.
 
   MatKernels mat[AllFormats::count];  // by format_index
 
   // out[i] = x[i] / sqrt(mean(x^2) + eps) * gain[i].
   void (*rms_norm)(float* out, const float* x, const float* gain, std::int64_t n, float eps);
   // out[i] = (x[i] - mean) / sqrt(variance + eps) * gain[i] + bias[i].
-  void (*layer_norm)(float* out, const float* x, const float* gain, const float* bias, std::int64_t n, float eps);
-  // Pairs (i, i + n/2): out[i] = x[i] * cos[i] - x[i + n/2] * sin[i]; out[i + n/2] = x[i + n/2] * cos[i + n/2] + x[i] * sin[i + n/2].
-  // In place is allowed (out == x). n: head_dim, even.
+  void (*layer_norm)(float* out, const float* x, const float* gain, const float* bias, std::int64_t n,
+                     float eps);
+  // Pairs (i, i + n/2): out[i] = x[i] * cos[i] - x[i + n/2] * sin[i]; out[i + n/2] = x[i + n/2] * cos[i +
+  // n/2] + x[i] * sin[i + n/2]. In place is allowed (out == x). n: head_dim, even.
   void (*rope)(float* out, const float* x, const float* cos, const float* sin, std::int64_t n);
-  void (*add)(float* out, const float* a, const float* b, std::int64_t n);                   // a + b
-  void (*multiply_add)(float* out, const float* x, float factor, std::int64_t n);            // out += factor * x
-  void (*silu_mul)(float* out, const float* gate, const float* up, std::int64_t n);          // gate / (1 + exp(-gate)) * up
-  void (*gelu_tanh)(float* out, const float* x, std::int64_t n);                             // the tanh form
-  void (*gelu_erf)(float* out, const float* x, std::int64_t n);                              // the exact form
-  void (*softmax)(float* out, const float* x, std::int64_t n);                               // over all n
-  // softmax(q . k * scale) . v with a running maximum over blocks of keys that begin at multiples of a fixed length, so that the result
-  // for a query does not depend on its neighbours. scratch: attention_scratch_bytes(), aligned to 64, one per thread.
-  void (*attention)(const AttentionQueries& queries, const KeyValueView& kv, DType kv_type, std::int64_t head_dim, float scale,
-                    void* scratch);
+  void (*add)(float* out, const float* a, const float* b, std::int64_t n);         // a + b
+  void (*multiply_add)(float* out, const float* x, float factor, std::int64_t n);  // out += factor * x
+  void (*silu_mul)(float* out, const float* gate, const float* up,
+                   std::int64_t n);                               // gate / (1 + exp(-gate)) * up
+  void (*gelu_tanh)(float* out, const float* x, std::int64_t n);  // the tanh form
+  void (*gelu_erf)(float* out, const float* x, std::int64_t n);   // the exact form
+  void (*softmax)(float* out, const float* x, std::int64_t n);    // over all n
+  // softmax(q . k * scale) . v with a running maximum over blocks of keys that begin at multiples of a fixed
+  // length, so that the result for a query does not depend on its neighbours. scratch:
+  // attention_scratch_bytes(), aligned to 64, one per thread.
+  void (*attention)(const AttentionQueries& queries, const KeyValueView& kv, DType kv_type,
+                    std::int64_t head_dim, float scale, void* scratch);
   // For queries.count <= kAttentionTile and any head_dim.
   std::size_t (*attention_scratch_bytes)(std::int64_t head_dim);
 };
 
 inline constexpr std::int64_t kAttentionTile = 32;  // most queries of one attention call
+
+// The rows, each defined by isa/<name>.cpp where the build has it. Ask select.h for them.
+extern const KernelTable kernels_scalar;
+extern const KernelTable kernels_avx2;
+extern const KernelTable kernels_avx512;
+extern const KernelTable kernels_avx512_vnni;
+extern const KernelTable kernels_neon;
+extern const KernelTable kernels_neon_i8mm;
 
 }  // namespace core

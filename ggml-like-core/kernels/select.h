@@ -14,7 +14,8 @@ std::span<const KernelTable* const> all_tables();
 // Whether this machine has what the table requires.
 bool supported(const KernelTable& table);
 
-// The table called name; empty: the first supported one. Error: unknown or unsupported name, with the list of those available.
+// The table called name; empty: the first supported one. Error: unknown or unsupported name, with the list of
+// those available.
 const KernelTable& find_table(std::string_view name = {});
 
 // find_table of the environment variable TARSIER_ISA.

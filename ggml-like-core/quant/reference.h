@@ -11,9 +11,10 @@ namespace core {
 // out[i] = the i-th weight. row: row_bytes(dtype, out.size()) bytes.
 void dequantize_row(std::span<float> out, DType dtype, const void* row);
 
-// The nearest row in this format by the format's own search (F16, BF16: nearest even; Q8_0, Q4_0: from the largest magnitude;
-// Q4_K, Q5_K, Q6_K: least squares weighted by magnitude over candidate scales). row: row_bytes(dtype, x.size()) bytes.
-// Deterministic. Not-a-number and infinite inputs are the caller's to refuse.
+// The nearest row in this format by the format's own search (F16, BF16: nearest even; Q8_0, Q4_0: from the
+// largest magnitude; Q4_K, Q5_K, Q6_K: least squares weighted by magnitude over candidate scales). row:
+// row_bytes(dtype, x.size()) bytes. Deterministic. Not-a-number and infinite inputs are the caller's to
+// refuse.
 void quantize_row(void* row, DType dtype, std::span<const float> x);
 
 // sum_i weight[i] * x[i], in double.
