@@ -6,17 +6,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "ggml-like-core/base/error.h"
-#include "ggml-like-core/base/numbers.h"
 
 namespace core {
 namespace {
-
-constexpr std::size_t kAlignment = 64;  // one cache line, one zmm register
 
 // Widens [offset, offset + size) to whole pages inside the mapping of total bytes and hands it to madvise.
 void advise(const std::byte* data, std::size_t total, std::size_t offset, std::size_t size, int advice) {
@@ -30,16 +26,16 @@ void advise(const std::byte* data, std::size_t total, std::size_t offset, std::s
 
 }  // namespace
 
-AlignedBuffer::AlignedBuffer(std::size_t bytes) : size_(bytes) {
+AlignedBuffer::AlignedBuffer(std::size_t bytes) : data_(nullptr, Free{bytes}), size_(bytes) {
   if (bytes == 0) return;
-  require(bytes <= SIZE_MAX - kAlignment, "out of memory: ", bytes, " bytes wanted");
-  void* p = std::aligned_alloc(kAlignment, round_up(bytes, kAlignment));
-  require(p != nullptr, "out of memory: ", bytes, " bytes wanted");
-  std::memset(p, 0, bytes);
+  void* p =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  require(p != MAP_FAILED, "out of memory: ", bytes, " bytes wanted");
+  static_cast<void>(::madvise(p, bytes, MADV_HUGEPAGE));  // a hint
   data_.reset(static_cast<std::byte*>(p));
 }
 
-void AlignedBuffer::Free::operator()(std::byte* p) const { std::free(p); }
+void AlignedBuffer::Free::operator()(std::byte* p) const { ::munmap(p, bytes); }
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

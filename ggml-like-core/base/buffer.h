@@ -1,4 +1,4 @@
-// The only owners of big memory: AlignedBuffer (anonymous, 64-byte aligned, zeroed) and MappedFile (read-only
+// The only owners of big memory: AlignedBuffer (anonymous, zeroed pages) and MappedFile (read-only
 // pages of a file).
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace core {
 
-// Zeroed memory aligned to 64 bytes. Movable; moving leaves the source empty.
+// Zeroed memory aligned to a page; a page costs memory only once it is touched. Movable.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
@@ -25,6 +25,7 @@ class AlignedBuffer {
 
  private:
   struct Free {
+    std::size_t bytes = 0;
     void operator()(std::byte* p) const;
   };
   std::unique_ptr<std::byte[], Free> data_;

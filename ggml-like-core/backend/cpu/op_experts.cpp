@@ -1,0 +1,174 @@
+// Routing, and the experts: slots (token, choice) are grouped by expert, so that each expert's weights are
+// read once.
+#include <cstring>
+
+#include "ggml-like-core/backend/cpu/op_context.h"
+#include "ggml-like-core/base/numbers.h"
+
+namespace core {
+namespace {
+
+// The places of everything in the shared workspace.
+struct Layout {
+  std::int64_t n, k, slots, hidden, inter;
+  MatProduct gate, up, down;  // of expert 0
+  std::size_t x_row, mid_row;
+  std::size_t converted, gathered, gate_out, up_out, mid, down_out, begin, slot_of, active, bytes;
+
+  Layout(const Experts& op, std::int64_t n_tokens, std::int64_t top_k, const KernelTable& kernels, bool blas)
+      : n(n_tokens),
+        k(top_k),
+        slots(n * k),
+        hidden(op.gate->cols),
+        inter(op.gate->rows),
+        gate{op.gate->data, op.gate->dtype, inter, hidden},
+        up{op.up->data, op.up->dtype, inter, hidden},
+        down{op.down->data, op.down->dtype, hidden, inter},
+        x_row(converted_bytes(kernels.mat[*format_index(gate.dtype)], blas, hidden)),
+        mid_row(converted_bytes(kernels.mat[*format_index(down.dtype)], blas, inter)) {
+    std::size_t at = 0;
+    const auto take = [&](std::size_t size) {
+      const std::size_t here = at;
+      at += round_up(size, 64);
+      return here;
+    };
+    const auto s = static_cast<std::size_t>(slots);
+    converted = take(x_row * static_cast<std::size_t>(n));
+    gathered = take(x_row * s);
+    gate_out = take(s * static_cast<std::size_t>(inter) * sizeof(float));
+    up_out = take(s * static_cast<std::size_t>(inter) * sizeof(float));
+    mid = take(mid_row * s);
+    down_out = take(s * static_cast<std::size_t>(hidden) * sizeof(float));
+    begin = take(static_cast<std::size_t>(op.gate->experts + 1) * sizeof(std::int32_t));
+    slot_of = take(s * sizeof(std::int32_t));
+    active = take(static_cast<std::size_t>(op.gate->experts + 1) * sizeof(std::int32_t));
+    bytes = at;
+  }
+};
+
+}  // namespace
+
+void run_op(const TopK& op, const Node& node, OpContext& c) {
+  const std::int64_t experts = c.info(node.inputs[0]).cols;
+  const float* logits = c.f32(node.inputs[0]);
+  const std::int32_t* forced = node.inputs[1].present() ? c.i32(node.inputs[1]) : nullptr;
+  float* weights = c.out(node.outputs[0]);
+  auto* ids = reinterpret_cast<std::int32_t*>(c.out(node.outputs[1]));
+  c.rows(c.info(node.inputs[0]).rows, [&](std::int64_t t) {
+    const float* row = logits + t * experts;
+    float* w = weights + t * op.k;
+    std::int32_t* id = ids + t * op.k;
+    // The order of probabilities is the order of logits; the softmax over all experts cancels in the ratio of
+    // the chosen ones.
+    for (std::int64_t s = 0; s < op.k; ++s) {
+      std::int32_t best = -1;
+      for (std::int32_t e = 0; e < experts; ++e)
+        if ((best < 0 || row[e] > row[best]) && std::find(id, id + s, e) == id + s) best = e;
+      id[s] = forced != nullptr ? forced[t * op.k + s] : best;
+    }
+    for (std::int64_t s = 0; s < op.k; ++s) w[s] = row[id[s]];
+    c.kernels->softmax(w, w, op.k);
+  });
+}
+
+Workspace workspace(const Experts& op, const Node& node, const PlanContext& c) {
+  const ValueInfo& routing = c.info(node.inputs[1]);
+  const Layout l(op, routing.rows, routing.cols, *c.kernels, c.blas);
+  return {.shared = l.bytes,
+          .each = std::max(strip_scratch_bytes(l.gate, c.blas), strip_scratch_bytes(l.down, c.blas))};
+}
+
+void run_op(const Experts& op, const Node& node, OpContext& c) {
+  const ValueInfo& routing = c.info(node.inputs[1]);
+  const Layout l(op, routing.rows, routing.cols, *c.kernels, c.blas);
+  const float* x = c.f32(node.inputs[0]);
+  const float* weights = c.f32(node.inputs[1]);
+  const std::int32_t* ids = c.i32(node.inputs[2]);
+  float* out = c.out(node.outputs[0]);
+  auto* begin =
+      reinterpret_cast<std::int32_t*>(c.shared + l.begin);  // first place of each expert, [experts + 1]
+  auto* slot_of = reinterpret_cast<std::int32_t*>(c.shared + l.slot_of);  // by place: the slot
+  auto* active =
+      reinterpret_cast<std::int32_t*>(c.shared + l.active);  // their number, then the experts that have slots
+  auto* gate_out = reinterpret_cast<float*>(c.shared + l.gate_out);
+  auto* up_out = reinterpret_cast<float*>(c.shared + l.up_out);
+  auto* down_out = reinterpret_cast<float*>(c.shared + l.down_out);
+
+  const MatKernels& x_mat = c.mat(l.gate.dtype);
+  const MatKernels& mid_mat = c.mat(l.down.dtype);
+  if (c.worker->index() == 0) {  // counting sort of slots by expert
+    std::fill(begin, begin + op.gate->experts + 1, 0);
+    for (std::int64_t s = 0; s < l.slots; ++s) ++begin[ids[s] + 1];
+    active[0] = 0;
+    for (std::int32_t e = 0; e < op.gate->experts; ++e) {
+      if (begin[e + 1] > 0) active[++active[0]] = e;
+      begin[e + 1] += begin[e];
+    }
+    for (std::int32_t s = 0; s < l.slots; ++s) slot_of[begin[ids[s]]++] = s;
+    for (std::int64_t e = op.gate->experts; e > 0; --e) begin[e] = begin[e - 1];
+    begin[0] = 0;
+  }
+  c.rows(l.n, [&](std::int64_t t) {
+    convert_row(x_mat, c.blas, c.shared + l.converted + l.x_row * static_cast<std::size_t>(t),
+                x + t * l.hidden, l.hidden);
+  });
+  c.worker->barrier();
+  c.rows(l.slots, [&](std::int64_t place) {
+    std::memcpy(c.shared + l.gathered + l.x_row * static_cast<std::size_t>(place),
+                c.shared + l.converted + l.x_row * static_cast<std::size_t>(slot_of[place] / l.k), l.x_row);
+  });
+  c.worker->barrier();
+
+  // task(first place, places, expert, first row, last row) for each strip of rows of each active expert.
+  const auto for_strips = [&](const MatProduct& p, const auto& task) {
+    const std::int64_t strip = strip_rows(p, l.n);
+    const std::int64_t strips = ceil_div(p.rows, strip);
+    c.worker->chunks(active[0] * strips, 1, [&](std::int64_t chunk, std::int64_t) {
+      const std::int32_t e = active[1 + chunk / strips];
+      const std::int64_t first = chunk % strips * strip;
+      task(static_cast<std::int64_t>(begin[e]), static_cast<std::int64_t>(begin[e + 1] - begin[e]), e, first,
+           std::min(first + strip, p.rows));
+    });
+  };
+  for_strips(l.gate, [&](std::int64_t place, std::int64_t count, std::int32_t e, std::int64_t first,
+                         std::int64_t last) {
+    const std::byte* rows = c.shared + l.gathered + l.x_row * static_cast<std::size_t>(place);
+    MatProduct gate = l.gate;
+    MatProduct up = l.up;
+    gate.weight = op.gate->expert(e);
+    up.weight = op.up->expert(e);
+    const std::int64_t at = place * l.inter + first;
+    multiply_strip(c, gate, first, last, rows, count, gate_out + at, l.inter);
+    multiply_strip(c, up, first, last, rows, count, up_out + at, l.inter);
+    for (std::int64_t i = 0; i < count; ++i) {
+      float* g = gate_out + at + i * l.inter;
+      c.kernels->silu_mul(g, g, up_out + at + i * l.inter, last - first);
+    }
+  });
+  c.worker->barrier();
+  c.rows(l.slots, [&](std::int64_t place) {
+    convert_row(mid_mat, c.blas, c.shared + l.mid + l.mid_row * static_cast<std::size_t>(place),
+                gate_out + place * l.inter, l.inter);
+  });
+  c.worker->barrier();
+  for_strips(l.down, [&](std::int64_t place, std::int64_t count, std::int32_t e, std::int64_t first,
+                         std::int64_t last) {
+    MatProduct down = l.down;
+    down.weight = op.down->expert(e);
+    multiply_strip(c, down, first, last, c.shared + l.mid + l.mid_row * static_cast<std::size_t>(place),
+                   count, down_out + place * l.hidden + first, l.hidden);
+  });
+  c.worker->barrier();
+  // place of each slot: the inverse of slot_of, into the memory of `gathered`, which is done with.
+  auto* place_of = reinterpret_cast<std::int32_t*>(c.shared + l.gathered);
+  c.rows(l.slots, [&](std::int64_t place) { place_of[slot_of[place]] = static_cast<std::int32_t>(place); });
+  c.worker->barrier();
+  c.rows(l.n, [&](std::int64_t t) {
+    float* sum = out + t * l.hidden;
+    std::fill(sum, sum + l.hidden, 0.0F);
+    for (std::int64_t s = t * l.k; s < (t + 1) * l.k; ++s)
+      c.kernels->multiply_add(sum, down_out + place_of[s] * l.hidden, weights[s], l.hidden);
+  });
+}
+
+}  // namespace core
