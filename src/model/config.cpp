@@ -8,7 +8,8 @@
 namespace tarsier {
 
 bool TextConfig::is_moe(int layer) const {
-  return moe.num_experts > 0 && std::find(dense_layers.begin(), dense_layers.end(), layer) == dense_layers.end();
+  return moe.num_experts > 0 &&
+         std::find(dense_layers.begin(), dense_layers.end(), layer) == dense_layers.end();
 }
 
 int VisionConfig::position_side() const {

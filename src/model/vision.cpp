@@ -1,0 +1,144 @@
+#include "src/model/vision.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "src/model/rope.h"
+
+namespace tarsier {
+namespace {
+
+using core::Builder;
+using core::Value;
+
+// Qwen3VLVisionPatchMerger. x: [n_patches, hidden] -> [M, out_hidden]. The main merger normalises rows of
+// width hidden, the DeepStack ones (deep) the merged rows.
+Value patch_merger(Builder& b, const VisionConfig& c, const Weights& w, const std::string& norm,
+                   const std::string& fc1, const std::string& fc2, bool deep, Value x) {
+  const std::int64_t merged_rows = b.info(x).rows / (c.spatial_merge_size * c.spatial_merge_size);
+  if (deep) x = b.reshape(x, merged_rows, c.merged_size());
+  x = b.layer_norm(x, w.weight(norm), w.bias(norm), c.layer_norm_eps);
+  if (!deep) x = b.reshape(x, merged_rows, c.merged_size());
+  x = b.mat_mul(x, w.weight(fc1), &w.bias(fc1), core::Activation::gelu_erf);
+  return b.mat_mul(x, w.weight(fc2), &w.bias(fc2));
+}
+
+// Qwen3VLVisionBlock. x: [n_patches, hidden] -> same.
+Value vision_block(Builder& b, const VisionConfig& c, const Weights& w, int block, const VisionPlan& in,
+                   Value x) {
+  const std::string p = "v.blk." + std::to_string(block) + ".";
+  const std::int64_t d = c.hidden_size;
+  const Value h = b.layer_norm(x, w.weight(p + "ln1"), w.bias(p + "ln1"), c.layer_norm_eps);
+  const Value qkv = b.mat_mul(h, w.weight(p + "attn_qkv"), &w.bias(p + "attn_qkv"));
+  const Value q = b.rope(b.slice_cols(qkv, 0, d), in.rope_cos, in.rope_sin, c.head_dim());
+  const Value k = b.rope(b.slice_cols(qkv, d, d), in.rope_cos, in.rope_sin, c.head_dim());
+  const Value v = b.slice_cols(qkv, 2 * d, d);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim()));
+  const Value attn = b.segment_attention(q, k, v, in.segments,
+                                         {.heads = c.num_heads, .head_dim = c.head_dim(), .scale = scale});
+  x = b.add(x, b.mat_mul(attn, w.weight(p + "attn_out"), &w.bias(p + "attn_out")));
+  const Value m = b.layer_norm(x, w.weight(p + "ln2"), w.bias(p + "ln2"), c.layer_norm_eps);
+  const Value up = b.mat_mul(m, w.weight(p + "ffn_up"), &w.bias(p + "ffn_up"), core::Activation::gelu_tanh);
+  return b.add(x, b.mat_mul(up, w.weight(p + "ffn_down"), &w.bias(p + "ffn_down")));
+}
+
+}  // namespace
+
+VisionPlan make_vision_plan(const VisionConfig& c, const Weights& w, int n_patches, int n_segments) {
+  Builder b;
+  VisionPlan out;
+  const Builder::Scope scope(b, "vision");
+  for (int t = 0; t < c.temporal_patch_size; ++t)
+    out.pixels.push_back(b.input("pixels." + std::to_string(t), n_patches, c.patch_values()));
+  out.position_index = b.input("position_index", n_patches, 4, core::DType::i32);
+  out.position_weight = b.input("position_weight", n_patches, 4);
+  out.rope_cos = b.input("rope_cos", n_patches, c.head_dim());
+  out.rope_sin = b.input("rope_sin", n_patches, c.head_dim());
+  out.segments = b.input("segments", n_segments + 1, 1, core::DType::i32);
+
+  // The Conv3d over whole patches is one product for each temporal position.
+  Value x = b.mat_mul(out.pixels[0], w["v.patch_embd.weight"], &w["v.patch_embd.bias"]);
+  for (int t = 1; t < c.temporal_patch_size; ++t)
+    x = b.add(
+        x, b.mat_mul(out.pixels[static_cast<std::size_t>(t)], w["v.patch_embd.weight." + std::to_string(t)]));
+  b.name(x, "patch_embed");
+  const Value position = b.name(
+      b.interpolate_rows(w["v.position_embd.weight"], out.position_index, out.position_weight), "pos_embed");
+  x = b.name(b.add(x, position), "block_input");
+
+  out.deepstack.resize(c.deepstack_visual_indexes.size());
+  for (int n = 0; n < c.depth; ++n) {
+    x = b.name(vision_block(b, c, w, n, out, x), "block." + std::to_string(n));
+    for (std::size_t k = 0; k < c.deepstack_visual_indexes.size(); ++k) {
+      if (c.deepstack_visual_indexes[k] != n) continue;
+      const std::string p = "v.deepstack." + std::to_string(n) + ".";
+      out.deepstack[k] = b.output(b.name(patch_merger(b, c, w, p + "norm", p + "fc1", p + "fc2", true, x),
+                                         "deepstack." + std::to_string(k)));
+    }
+  }
+  out.merger = b.output(b.name(patch_merger(b, c, w, "v.post_ln", "mm.0", "mm.2", false, x), "merger"));
+  out.plan = core::make_plan(std::move(b).build());
+  return out;
+}
+
+VisionInputs make_vision_inputs(const VisionConfig& c, std::span<const Patches* const> media) {
+  VisionInputs in;
+  const std::vector<float> inv_freq = rope_frequencies(c.rope_theta, c.head_dim() / 2);
+  const int side = c.position_side();
+  const int merge = c.spatial_merge_size;
+  const auto half_patch = static_cast<std::size_t>(c.patch_size) * static_cast<std::size_t>(c.patch_size);
+  in.pixels.resize(static_cast<std::size_t>(c.temporal_patch_size));
+  in.segments.push_back(0);
+  for (const Patches* m : media) {
+    const Grid g = m->grid;
+    // values: [patch][channel][time][row][column] -> by time, [patch][channel][row][column]
+    const auto temporal = static_cast<std::size_t>(c.temporal_patch_size);
+    for (std::size_t at = 0, i = 0; at < m->values.size(); at += half_patch, ++i) {
+      const auto begin = m->values.begin() + static_cast<std::ptrdiff_t>(at);
+      auto& half = in.pixels[i % temporal];
+      half.insert(half.end(), begin, begin + static_cast<std::ptrdiff_t>(half_patch));
+    }
+    // Position of one coordinate in the learned table, corners aligned, in the order of operations of
+    // transformers.vision_utils.get_vision_interpolation_indices_and_weights.
+    const auto position = [&](int index, int size) {
+      return static_cast<float>(index) * static_cast<float>(side - 1) /
+             static_cast<float>(std::max(size - 1, 1));
+    };
+    for (int t = 0; t < g.t; ++t) {
+      for (int i = 0; i < g.h * g.w;
+           ++i) {  // merge-block order: block row, block column, row in block, column in block
+        const int in_col = i % merge;
+        const int in_row = i / merge % merge;
+        const int block_col = i / (merge * merge) % (g.w / merge);
+        const int block_row = i / (merge * merge * (g.w / merge));
+        const int row = block_row * merge + in_row;
+        const int col = block_col * merge + in_col;
+        const float h = position(row, g.h);
+        const float w = position(col, g.w);
+        const int h0 = std::clamp(static_cast<int>(std::floor(h)), 0, side - 1);
+        const int w0 = std::clamp(static_cast<int>(std::floor(w)), 0, side - 1);
+        const int h1 = std::min(h0 + 1, side - 1);
+        const int w1 = std::min(w0 + 1, side - 1);
+        const float dh = h - static_cast<float>(h0);
+        const float dw = w - static_cast<float>(w0);
+        in.position_index.insert(in.position_index.end(),
+                                 {h0 * side + w0, h0 * side + w1, h1 * side + w0, h1 * side + w1});
+        in.position_weight.insert(in.position_weight.end(),
+                                  {(1 - dh) * (1 - dw), (1 - dh) * dw, dh * (1 - dw), dh * dw});
+        for (int twice = 0; twice < 2; ++twice) {
+          for (const int at : {row, col}) {
+            for (const float f : inv_freq) {
+              in.rope_cos.push_back(std::cos(static_cast<float>(at) * f));
+              in.rope_sin.push_back(std::sin(static_cast<float>(at) * f));
+            }
+          }
+        }
+      }
+      in.segments.push_back(in.segments.back() + g.h * g.w);
+    }
+  }
+  return in;
+}
+
+}  // namespace tarsier
