@@ -17,9 +17,9 @@ inline constexpr std::uint32_t kGgufVersion = 3;
 inline constexpr std::size_t kGgufDefaultAlignment = 32;
 
 // A metadata value. Alternatives stand in the order of GGUF's type ids where one exists: see type ids in
-// gguf-spec.md. Arrays of integers of any width are read as int64, of floats as double; the writer stores
-// int64 arrays as INT32 where all elements fit, uint8 arrays as UINT8, strings as STRING, bools as BOOL,
-// double arrays as FLOAT32.
+// gguf-spec.md. Arrays of UINT8 are read as uint8, of other integers as int64, of floats as double; the
+// writer stores int64 arrays as INT32 where all elements fit, uint8 arrays as UINT8, strings as STRING, bools
+// as BOOL, double arrays as FLOAT32.
 using GgufValue =
     std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, float,
                  bool, std::string, std::uint64_t, std::int64_t, double, std::vector<std::uint8_t>,

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -17,7 +18,8 @@ namespace core {
 // write() of different tensors or disjoint ranges may run in parallel; everything else is for one thread.
 class GgufWriter {
  public:
-  // Keys keep the order of the first set(). Error: an empty key or one over 65,535 bytes.
+  // Keys keep the order of the first set(). Error: an empty key or one over 65,535 bytes. general.alignment
+  // (UINT32, a power of two, before the first tensor) is obeyed.
   void set(const std::string& key, GgufValue value);
   // shape: outermost first, as HF writes it. Returns the tensor's number. Error: name taken or over 64 bytes
   // (GGUF's limit), row length no multiple of the format's block.
@@ -35,6 +37,8 @@ class GgufWriter {
  private:
   std::vector<std::pair<std::string, GgufValue>> metadata_;
   std::vector<GgufTensor> tensors_;
+  std::set<std::string, std::less<>> names_;
+  std::size_t alignment_ = kGgufDefaultAlignment;
   std::unique_ptr<OutputFile> out_;
   std::uint64_t data_begin_ = 0;
   std::atomic<std::uint64_t> written_{0};
