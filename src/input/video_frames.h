@@ -13,8 +13,8 @@ constexpr double kAssumedVideoFps = 24;  // where a video does not say
 
 struct FrameSampling {
   double fps = 2;  // frames per second of video to take
-  std::optional<int>
-      num_frames;  // or this many, whatever the duration; then min_frames and max_frames do not apply
+  // Or this many, whatever the duration; then min_frames and max_frames do not apply.
+  std::optional<int> num_frames = std::nullopt;
   int min_frames = 4;
   int max_frames = 768;
 };
