@@ -25,10 +25,10 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    std::size_t bytes = 0;
+    std::size_t bytes;
     void operator()(std::byte* p) const;
   };
-  std::unique_ptr<std::byte[], Free> data_;
+  std::unique_ptr<std::byte[], Free> data_{nullptr, Free{0}};
   std::size_t size_ = 0;
 };
 
