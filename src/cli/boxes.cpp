@@ -1,0 +1,73 @@
+#include "src/cli/boxes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace tarsier::cli {
+namespace {
+
+constexpr double kScale = 1000;  // of the model's coordinates
+constexpr std::array<std::array<std::uint8_t, 3>, 6> kColours = {
+    {{255, 0, 102}, {0, 200, 255}, {255, 200, 0}, {0, 220, 90}, {170, 90, 255}, {255, 120, 0}}};
+
+bool is_box(const nlohmann::json& value) {
+  if (!value.is_object() || !value.contains("bbox_2d")) return false;
+  const auto& corners = value["bbox_2d"];
+  return corners.is_array() && corners.size() == 4 &&
+         std::all_of(corners.begin(), corners.end(), [](const auto& x) { return x.is_number(); });
+}
+
+int pixel(double coordinate, int size) {
+  const double at = std::isfinite(coordinate) ? coordinate / kScale * size : 0;
+  return static_cast<int>(std::clamp(std::round(at), 0.0, size - 1.0));
+}
+
+void fill(Image& image, PixelBox box, std::array<std::uint8_t, 3> colour) {
+  for (int y = box.top; y <= box.bottom; ++y)
+    for (int x = box.left; x <= box.right; ++x)
+      std::copy(colour.begin(), colour.end(), image.rgb.begin() + (std::ptrdiff_t{y} * image.width + x) * 3);
+}
+
+}  // namespace
+
+std::vector<Box> parse_boxes(std::string_view answer) {
+  std::vector<Box> boxes;
+  for (std::size_t open = answer.find('{'); open != std::string_view::npos;
+       open = answer.find('{', open + 1)) {
+    const std::size_t close = answer.find('}', open);
+    if (close == std::string_view::npos) break;
+    const auto value = nlohmann::json::parse(answer.substr(open, close - open + 1), nullptr, false);
+    if (!is_box(value)) continue;
+    const auto corners = value["bbox_2d"].get<std::array<double, 4>>();
+    const auto label = value.find("label");
+    boxes.push_back({corners[0], corners[1], corners[2], corners[3],
+                     label != value.end() && label->is_string() ? label->get<std::string>() : ""});
+  }
+  return boxes;
+}
+
+PixelBox to_pixels(const Box& box, int width, int height) {
+  return {.left = pixel(std::min(box.left, box.right), width),
+          .top = pixel(std::min(box.top, box.bottom), height),
+          .right = pixel(std::max(box.left, box.right), width),
+          .bottom = pixel(std::max(box.top, box.bottom), height)};
+}
+
+std::array<std::uint8_t, 3> box_colour(std::size_t n) { return kColours[n % kColours.size()]; }
+
+void draw_boxes(Image& image, const std::vector<Box>& boxes) {
+  const int line =
+      std::max(1, std::min(image.width, image.height) / 100);  // visible on a small and on a large picture
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    const PixelBox b = to_pixels(boxes[i], image.width, image.height);
+    const int across = std::min(line, b.right - b.left + 1) - 1;
+    const int down = std::min(line, b.bottom - b.top + 1) - 1;
+    fill(image, {b.left, b.top, b.right, b.top + down}, box_colour(i));
+    fill(image, {b.left, b.bottom - down, b.right, b.bottom}, box_colour(i));
+    fill(image, {b.left, b.top, b.left + across, b.bottom}, box_colour(i));
+    fill(image, {b.right - across, b.top, b.right, b.bottom}, box_colour(i));
+  }
+}
+
+}  // namespace tarsier::cli

@@ -1,0 +1,52 @@
+// The only list of sampling settings that front ends offer: name, field, meaning. Command lines and requests
+// read from it.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "src/run/sampler.h"
+
+namespace tarsier::cli {
+
+struct SamplingField {
+  const char* name;  // of the flag without dashes
+  const char* meaning;
+  std::variant<double SamplingOptions::*, int SamplingOptions::*, std::uint64_t SamplingOptions::*> member;
+};
+
+inline constexpr SamplingField kSamplingFields[] = {
+    {"temperature", "Randomness; 0 takes the most likely token", &SamplingOptions::temperature},
+    {"top-k", "Choose among the K most likely tokens; 0 turns it off", &SamplingOptions::top_k},
+    {"top-p", "Choose among the most likely tokens that together have this probability; 1 turns it off",
+     &SamplingOptions::top_p},
+    {"min-p", "Leave out tokens less likely than this share of the most likely one; 0 turns it off",
+     &SamplingOptions::min_p},
+    {"repetition-penalty", "Divides the scores of tokens of prompt and answer; 1 turns it off",
+     &SamplingOptions::repetition_penalty},
+    {"presence-penalty", "Subtracted once from the score of a token that the answer has; 0 turns it off",
+     &SamplingOptions::presence_penalty},
+    {"frequency-penalty", "Subtracted for each time the answer has the token; 0 turns it off",
+     &SamplingOptions::frequency_penalty},
+    {"seed", "Of the random numbers; the same seed gives the same answer", &SamplingOptions::seed},
+};
+
+// The flags of one command. Must outlive the parsing.
+class SamplingFlags {
+ public:
+  explicit SamplingFlags(CLI::App& app);
+  SamplingFlags(const SamplingFlags&) = delete;
+  SamplingFlags& operator=(const SamplingFlags&) = delete;
+
+  // defaults, changed where a flag was given. Error: out of range.
+  SamplingOptions apply(SamplingOptions defaults) const;
+
+ private:
+  SamplingOptions given_;
+  std::vector<const CLI::Option*> options_;  // [field]
+};
+
+}  // namespace tarsier::cli
