@@ -68,7 +68,9 @@ Value Builder::input(std::string_view name, std::int64_t rows, std::int64_t cols
 }
 
 Value Builder::name(Value v, std::string_view name) {
-  graph_.values[static_cast<std::size_t>(v.id)].name = scope_ + std::string(name);
+  ValueInfo& info = graph_.values[static_cast<std::size_t>(v.id)];
+  info.name = scope_ + std::string(name);
+  info.named = true;
   return v;
 }
 

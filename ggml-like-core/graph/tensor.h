@@ -40,6 +40,7 @@ struct ValueInfo {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   bool input = false;   // bound by the caller
+  bool named = false;   // by the model: observers see it
   bool output = false;  // stays in the arena until the next run
   int alias_of = -1;    // shares the memory of another value (reshape)
 

@@ -57,9 +57,9 @@ TextPlan make_text_plan(const Config& config, const Weights& w, const TextPlanOp
   const Builder::Scope scope(b, "text");
   const int n = options.n_tokens;
   out.ids = b.input("ids", n, 1, core::DType::i32);
-  out.rope_cos = b.input("rope_cos", n, c.head_dim);
-  out.rope_sin = b.input("rope_sin", n, c.head_dim);
-  out.last_rows = b.input("last_rows", options.n_logits, 1, core::DType::i32);
+  out.rope_cos = b.name(b.input("rope_cos", n, c.head_dim), "rope_cos");
+  out.rope_sin = b.name(b.input("rope_sin", n, c.head_dim), "rope_sin");
+  if (options.n_logits > 0) out.last_rows = b.input("last_rows", options.n_logits, 1, core::DType::i32);
   if (options.media) {
     out.media_rows = b.input("media_rows", n, c.hidden_size);
     out.media_index = b.input("media_index", n, 1, core::DType::i32);
@@ -83,10 +83,12 @@ TextPlan make_text_plan(const Config& config, const Weights& w, const TextPlanOp
       x = b.name(b.add_rows(x, out.deepstack[static_cast<std::size_t>(i)], out.media_index),
                  "after_deepstack");
   }
-  if (!options.every_norm) x = b.gather_rows(x, out.last_rows);
-  x = b.name(b.rms_norm(x, w["output_norm.weight"], c.rms_norm_eps), "final_norm");
-  if (options.every_norm) x = b.gather_rows(x, out.last_rows);
-  out.logits = b.output(b.name(b.mat_mul(x, w.head()), "logits"));
+  if (options.n_logits > 0) {
+    if (!options.every_norm) x = b.gather_rows(x, out.last_rows);
+    x = b.name(b.rms_norm(x, w["output_norm.weight"], c.rms_norm_eps), "final_norm");
+    if (options.every_norm) x = b.gather_rows(x, out.last_rows);
+    out.logits = b.output(b.name(b.mat_mul(x, w.head()), "logits"));
+  }
   out.plan = core::make_plan(std::move(b).build());
   return out;
 }

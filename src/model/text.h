@@ -14,6 +14,7 @@ struct TextPlanOptions {
   int n_logits = 1;         // logits of the last rows
   bool media = false;       // some tokens are rows of pictures
   bool every_norm = false;  // text.final_norm for all rows, not only those with logits
+  bool operator==(const TextPlanOptions&) const = default;
 };
 
 // A plan that reads n_tokens behind those in the cache.
@@ -28,8 +29,8 @@ struct TextPlan {
   std::vector<core::Value> deepstack;  // inputs [n, hidden] for the first layers; rows by media_index
   std::vector<core::Value>
       forced;             // inputs i32 [n, top_k] for MoE layers (absent for dense ones): may stay unbound
-  core::Value last_rows;  // input i32 [n_logits, 1]
-  core::Value logits;     // output [n_logits, vocab]
+  core::Value last_rows;  // input i32 [n_logits, 1]; absent without logits
+  core::Value logits;     // output [n_logits, vocab]; absent without logits
 };
 TextPlan make_text_plan(const Config& config, const Weights& weights, const TextPlanOptions& options);
 

@@ -43,6 +43,24 @@ Value vision_block(Builder& b, const VisionConfig& c, const Weights& w, int bloc
   return b.add(x, b.mat_mul(up, w.weight(p + "ffn_down"), &w.bias(p + "ffn_down")));
 }
 
+// Where one coordinate of a grid of `size` patches lies between the `side` positions of the learned table:
+// corners aligned, bilinear, in f32 and in the order of operations of
+// transformers.vision_utils._interpolation_axis_taps_weights.
+struct AxisTaps {
+  std::int32_t tap[2];
+  float weight[2];
+
+  AxisTaps(int index, int size, int side) {
+    const float source =
+        static_cast<float>(index) * static_cast<float>(side - 1) / static_cast<float>(std::max(size - 1, 1));
+    const float floor = std::floor(source);
+    for (int i = 0; i < 2; ++i) {
+      tap[i] = std::min(static_cast<std::int32_t>(floor) + i, side - 1);
+      weight[i] = 1.0F - std::abs(source - floor - static_cast<float>(i));
+    }
+  }
+};
+
 }  // namespace
 
 VisionPlan make_vision_plan(const VisionConfig& c, const Weights& w, int n_patches, int n_segments) {
@@ -53,8 +71,8 @@ VisionPlan make_vision_plan(const VisionConfig& c, const Weights& w, int n_patch
     out.pixels.push_back(b.input("pixels." + std::to_string(t), n_patches, c.patch_values()));
   out.position_index = b.input("position_index", n_patches, 4, core::DType::i32);
   out.position_weight = b.input("position_weight", n_patches, 4);
-  out.rope_cos = b.input("rope_cos", n_patches, c.head_dim());
-  out.rope_sin = b.input("rope_sin", n_patches, c.head_dim());
+  out.rope_cos = b.name(b.input("rope_cos", n_patches, c.head_dim()), "rope_cos");
+  out.rope_sin = b.name(b.input("rope_sin", n_patches, c.head_dim()), "rope_sin");
   out.segments = b.input("segments", n_segments + 1, 1, core::DType::i32);
 
   // The Conv3d over whole patches is one product for each temporal position.
@@ -99,12 +117,6 @@ VisionInputs make_vision_inputs(const VisionConfig& c, std::span<const Patches* 
       auto& half = in.pixels[i % temporal];
       half.insert(half.end(), begin, begin + static_cast<std::ptrdiff_t>(half_patch));
     }
-    // Position of one coordinate in the learned table, corners aligned, in the order of operations of
-    // transformers.vision_utils.get_vision_interpolation_indices_and_weights.
-    const auto position = [&](int index, int size) {
-      return static_cast<float>(index) * static_cast<float>(side - 1) /
-             static_cast<float>(std::max(size - 1, 1));
-    };
     for (int t = 0; t < g.t; ++t) {
       for (int i = 0; i < g.h * g.w;
            ++i) {  // merge-block order: block row, block column, row in block, column in block
@@ -114,18 +126,14 @@ VisionInputs make_vision_inputs(const VisionConfig& c, std::span<const Patches* 
         const int block_row = i / (merge * merge * (g.w / merge));
         const int row = block_row * merge + in_row;
         const int col = block_col * merge + in_col;
-        const float h = position(row, g.h);
-        const float w = position(col, g.w);
-        const int h0 = std::clamp(static_cast<int>(std::floor(h)), 0, side - 1);
-        const int w0 = std::clamp(static_cast<int>(std::floor(w)), 0, side - 1);
-        const int h1 = std::min(h0 + 1, side - 1);
-        const int w1 = std::min(w0 + 1, side - 1);
-        const float dh = h - static_cast<float>(h0);
-        const float dw = w - static_cast<float>(w0);
-        in.position_index.insert(in.position_index.end(),
-                                 {h0 * side + w0, h0 * side + w1, h1 * side + w0, h1 * side + w1});
-        in.position_weight.insert(in.position_weight.end(),
-                                  {(1 - dh) * (1 - dw), (1 - dh) * dw, dh * (1 - dw), dh * dw});
+        const AxisTaps h(row, g.h, side);
+        const AxisTaps w(col, g.w, side);
+        for (const int i_h : {0, 1}) {
+          for (const int i_w : {0, 1}) {
+            in.position_index.push_back(h.tap[i_h] * side + w.tap[i_w]);
+            in.position_weight.push_back(h.weight[i_h] * w.weight[i_w]);
+          }
+        }
         for (int twice = 0; twice < 2; ++twice) {
           for (const int at : {row, col}) {
             for (const float f : inv_freq) {

@@ -10,12 +10,13 @@
 
 namespace tarsier {
 
-// Applied in transformers' order: repetition, presence and frequency penalties, temperature, top-k, top-p, min-p.
+// Applied in transformers' order: repetition, presence and frequency penalties, temperature, top-k, top-p,
+// min-p.
 struct SamplingOptions {
-  double temperature = 1.0;  // 0: greedy
-  int top_k = 0;             // 0: off
-  double top_p = 1.0;        // 1: off
-  double min_p = 0.0;        // 0: off
+  double temperature = 1.0;         // 0: greedy
+  int top_k = 0;                    // 0: off
+  double top_p = 1.0;               // 1: off
+  double min_p = 0.0;               // 0: off
   double repetition_penalty = 1.0;  // 1: off; over prompt and answer, as transformers
   double presence_penalty = 0.0;    // over the answer
   double frequency_penalty = 0.0;   // over the answer
@@ -39,7 +40,8 @@ class Sampler {
  public:
   // prompt_ids: what the repetition penalty also covers.
   Sampler(const SamplingOptions& options, std::span<const int> prompt_ids, int vocab_size);
-  // logits is overwritten. Ties go to the lowest id. ids at or over n_tokens (padding rows of the embedding) are never taken.
+  // logits is overwritten. Ties go to the lowest id. ids at or over n_tokens (padding rows of the embedding)
+  // are never taken.
   int next(std::span<float> logits, int n_tokens);
 
  private:

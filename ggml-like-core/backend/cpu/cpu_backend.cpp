@@ -2,6 +2,8 @@
 
 #include <cblas.h>
 
+#include <functional>
+
 #include "ggml-like-core/backend/cpu/op_context.h"
 #include "ggml-like-core/base/numbers.h"
 
@@ -46,7 +48,7 @@ bool CpuBackend::run(const Plan& plan, const Bindings& bindings, std::span<std::
   // all after it.
   std::atomic<bool> stop[2] = {false, false};
   bool finished = true;
-  team_.run([&](Worker& worker) {
+  const auto body = [&](Worker& worker) {
     OpContext c{&worker,
                 table_,
                 &plan,
@@ -74,7 +76,8 @@ bool CpuBackend::run(const Plan& plan, const Bindings& bindings, std::span<std::
         return;
       }
     }
-  });
+  };
+  team_.run(std::ref(body));  // by reference: nothing is allocated
   return finished;
 }
 

@@ -1,0 +1,72 @@
+#include "src/engine.h"
+
+#include <utility>
+
+#include "ggml-like-core/base/error.h"
+#include "src/model/loaded_model.h"
+#include "src/model/text.h"
+#include "src/model/vision.h"
+#include "src/run/runner.h"
+
+namespace tarsier {
+
+Model::Model(std::unique_ptr<const LoadedModel> loaded) : loaded_(std::move(loaded)) {}
+Model::~Model() = default;
+
+std::shared_ptr<const Model> Model::open(const std::string& path) {
+  return std::shared_ptr<const Model>(new Model(std::make_unique<const LoadedModel>(path)));
+}
+
+const std::string& Model::path() const { return loaded_->file.path(); }
+const Config& Model::config() const { return loaded_->config; }
+const Tokenizer& Model::tokenizer() const { return loaded_->tokenizer; }
+
+Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
+    : model_(std::move(model)), timeline_(std::make_unique<Timeline>(model_->loaded(), options)) {}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+const Model& Session::model() const { return *model_; }
+int Session::context() const { return timeline_->context(); }
+int Session::length() const { return static_cast<int>(timeline_->ids().size()); }
+const std::vector<int>& Session::ids() const { return timeline_->ids(); }
+const SessionStats& Session::stats() const { return timeline_->stats(); }
+
+std::span<const float> Session::sync(const Prompt& prompt, const RunControl& control) {
+  return timeline_->sync(prompt, control);
+}
+std::span<const float> Session::append(int id, const RunControl& control) {
+  return timeline_->append(id, control);
+}
+bool Session::read_all(const Prompt& prompt, const RowLogits& rows, const RunControl& control) {
+  return timeline_->read_all(prompt, rows, control);
+}
+
+GenerateResult generate(Session& session, const Prompt& prompt, const GenerateOptions& options,
+                        const PieceCallback& piece, const RunControl& control) {
+  return generate(session.timeline(), session.model().loaded(), prompt, options, piece, control);
+}
+
+MemoryNeed memory_need(const Model& model, const SessionOptions& options) {
+  const LoadedModel& loaded = model.loaded();
+  const SessionOptions o = Timeline::resolve(loaded, options);
+  const Runner runner(o.threads, o.isa);
+  const TextPlan prompt =
+      make_text_plan(loaded.config, loaded.weights, {.n_tokens = o.chunk, .n_logits = 1, .media = true});
+  const TextPlan decode = make_text_plan(loaded.config, loaded.weights, {.n_tokens = 1, .n_logits = 1});
+  return {.weights = loaded.weights.bytes(),
+          .kv_cache = KvCache::bytes(loaded.config.text, o.context, *o.kv_type),
+          .prompt_plan = runner.bytes(prompt.plan),
+          .decode_plan = runner.bytes(decode.plan)};
+}
+
+std::string plan_text(const Model& model, int n_tokens, int n_patches) {
+  const LoadedModel& loaded = model.loaded();
+  if (n_patches > 0)
+    return core::to_text(make_vision_plan(loaded.config.vision, loaded.weights, n_patches, 1).plan);
+  return core::to_text(
+      make_text_plan(loaded.config, loaded.weights, {.n_tokens = n_tokens, .n_logits = 1}).plan);
+}
+
+}  // namespace tarsier

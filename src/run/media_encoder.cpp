@@ -1,0 +1,115 @@
+#include "src/run/media_encoder.h"
+
+#include <algorithm>
+#include <string>
+
+#include "src/model/vision.h"
+
+namespace tarsier {
+namespace {
+
+constexpr std::int64_t kBatchPatches =
+    4096;  // items are put together up to this: enough to keep every core busy
+constexpr std::size_t kKeptBytes = 512ULL << 20;  // embeddings remembered
+
+}  // namespace
+
+std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<const MediaItem> items,
+                                                                   std::string_view modality, Runner& runner,
+                                                                   const RunControl& control) {
+  std::vector<Rows> out(items.size());
+  std::vector<std::size_t> todo;
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto known =
+        std::find_if(kept_.begin(), kept_.end(), [&](const Entry& e) { return e.hash == items[i].hash; });
+    if (known != kept_.end() && control.values == nullptr) {
+      kept_.splice(kept_.begin(), kept_, known);
+      out[i] = known->rows;
+      continue;
+    }
+    todo.push_back(i);
+    total += items[i].patches->grid.patches();
+  }
+  std::int64_t done = 0;
+  for (std::size_t begin = 0; begin < todo.size();) {
+    std::int64_t batch = 0;
+    std::size_t end = begin;
+    while (end < todo.size()) {
+      const std::int64_t more = items[todo[end]].patches->grid.patches();
+      if (end > begin && batch + more > kBatchPatches && control.values == nullptr) break;
+      batch += more;
+      ++end;
+    }
+    const auto progress = [&](double share) {
+      if (control.progress != nullptr)
+        control.progress->progress("image", static_cast<double>(done) + share * static_cast<double>(batch),
+                                   static_cast<double>(total));
+    };
+    if (!encode_batch(items, std::span(todo).subspan(begin, end - begin), modality, runner, control, progress,
+                      out))
+      return {};
+    done += batch;
+    begin = end;
+  }
+  for (const std::size_t i : todo) keep(items[i].hash, out[i]);
+  return out;
+}
+
+bool MediaEncoder::encode_batch(std::span<const MediaItem> items, std::span<const std::size_t> todo,
+                                std::string_view modality, Runner& runner, const RunControl& control,
+                                const std::function<void(double)>& progress, std::vector<Rows>& out) const {
+  const VisionConfig& config = model_->config.vision;
+  std::vector<const Patches*> media;
+  for (const std::size_t i : todo) media.push_back(items[i].patches);
+  const VisionInputs in = make_vision_inputs(config, media);
+  const VisionPlan plan = make_vision_plan(config, model_->weights, in.n_patches(), in.n_segments());
+  core::Bindings bindings;
+  for (std::size_t t = 0; t < plan.pixels.size(); ++t) bindings.bind(plan.pixels[t], in.pixels[t].data());
+  bindings.bind(plan.position_index, in.position_index.data());
+  bindings.bind(plan.position_weight, in.position_weight.data());
+  bindings.bind(plan.rope_cos, in.rope_cos.data());
+  bindings.bind(plan.rope_sin, in.rope_sin.data());
+  bindings.bind(plan.segments, in.segments.data());
+  ValueNamer namer;
+  if (control.values != nullptr)
+    namer = [&](const core::ValueInfo& info, const void* data) {
+      const std::string_view rest =
+          std::string_view(info.name).substr(info.name.find('.'));  // behind "vision"
+      report_value(control, "vision." + std::string(modality) + std::string(rest), false, info, data);
+    };
+  if (!runner.run(plan.plan, bindings, control, progress, namer)) return false;
+
+  std::vector<core::Value> features{plan.merger};
+  features.insert(features.end(), plan.deepstack.begin(), plan.deepstack.end());
+  const std::int64_t hidden = config.out_hidden_size;
+  std::int64_t first = 0;
+  for (const std::size_t i : todo) {
+    auto rows = std::make_shared<MediaRows>();
+    rows->hidden = hidden;
+    rows->rows = items[i].patches->grid.patches() / (config.spatial_merge_size * config.spatial_merge_size);
+    for (const core::Value feature : features) {
+      const std::span<const float> all = runner.output(plan.plan, feature);
+      const auto mine = all.subspan(static_cast<std::size_t>(first * hidden),
+                                    static_cast<std::size_t>(rows->rows * hidden));
+      rows->values.insert(rows->values.end(), mine.begin(), mine.end());
+    }
+    first += rows->rows;
+    out[i] = std::move(rows);
+  }
+  return true;
+}
+
+void MediaEncoder::keep(std::uint64_t hash, Rows rows) {
+  std::erase_if(kept_, [&](const Entry& e) { return e.hash == hash; });
+  kept_.push_front({hash, std::move(rows)});
+  std::size_t bytes = 0;
+  for (auto entry = kept_.begin(); entry != kept_.end(); ++entry) {
+    bytes += entry->rows->values.size() * sizeof(float);
+    if (bytes <= kKeptBytes || entry == kept_.begin()) continue;
+    kept_.erase(entry, kept_.end());
+    break;
+  }
+}
+
+}  // namespace tarsier

@@ -1,0 +1,59 @@
+// Pictures and clips as rows of embeddings, kept by content, so that each is encoded once.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "src/input/processor.h"
+#include "src/model/loaded_model.h"
+#include "src/run/runner.h"
+
+namespace tarsier {
+
+// What the vision tower makes of one picture or clip.
+struct MediaRows {
+  std::int64_t rows = 0;  // merged tokens
+  std::int64_t hidden = 0;
+  std::vector<float> values;  // [1 + DeepStack features][rows][hidden]
+  const float* row(int feature, std::int64_t i) const {
+    return values.data() + (feature * rows + i) * hidden;
+  }
+};
+
+struct MediaItem {
+  const Patches* patches;
+  std::uint64_t hash;  // of content and size
+};
+
+// Remembers the last rows, up to a size. Not thread-safe.
+class MediaEncoder {
+ public:
+  explicit MediaEncoder(const LoadedModel& model) : model_(&model) {}
+
+  // Rows of each item, in order; items already known cost nothing. Small items share a run. Empty when
+  // cancelled. modality: "image" or "video", for observers; watching encodes everything anew in one run.
+  std::vector<std::shared_ptr<const MediaRows>> encode(std::span<const MediaItem> items,
+                                                       std::string_view modality, Runner& runner,
+                                                       const RunControl& control);
+
+ private:
+  using Rows = std::shared_ptr<const MediaRows>;
+  // Encodes todo in one run and puts the rows to their places in out. False: cancelled.
+  bool encode_batch(std::span<const MediaItem> items, std::span<const std::size_t> todo,
+                    std::string_view modality, Runner& runner, const RunControl& control,
+                    const std::function<void(double)>& progress, std::vector<Rows>& out) const;
+  void keep(std::uint64_t hash, Rows rows);
+
+  const LoadedModel* model_;
+  struct Entry {
+    std::uint64_t hash;
+    Rows rows;
+  };
+  std::list<Entry> kept_;  // latest first
+};
+
+}  // namespace tarsier

@@ -1,0 +1,59 @@
+#include "src/run/runner.h"
+
+#include <exception>
+#include <vector>
+
+#include "ggml-like-core/kernels/select.h"
+
+namespace tarsier {
+
+Runner::Runner(int threads, const std::string& isa)
+    : backend_(threads, isa.empty() ? core::selected_table() : core::find_table(isa)) {}
+
+bool Runner::run(const core::Plan& plan, const core::Bindings& bindings, const RunControl& control,
+                 const std::function<void(double)>& progress, const ValueNamer& namer) {
+  const std::uint64_t need = bytes(plan);
+  if (memory_.size() < need) memory_ = {}, memory_ = core::AlignedBuffer(need);
+  core::RunHooks hooks;
+  hooks.cancel = control.cancel;
+  double total = 0;
+  if (progress) {
+    for (const core::Node& node : plan.graph.nodes)
+      total += core::op_work(plan.graph, node, bindings.kv.past);
+    hooks.progress = [&](double work) { progress(work / total); };
+  }
+  std::atomic<bool> stop = false;
+  std::exception_ptr failure;  // observers may throw, a running plan must not
+  if (namer) {
+    hooks.observe = [&](const core::ValueInfo& info, const void* data) {
+      if (control.cancel != nullptr && control.cancel->load(std::memory_order_relaxed)) stop = true;
+      if (failure || !info.named) return;
+      try {
+        namer(info, data);
+      } catch (...) {
+        failure = std::current_exception();
+        stop = true;
+      }
+    };
+    hooks.cancel = &stop;
+  }
+  const bool finished = backend_.run(plan, bindings, memory_.bytes(), hooks);
+  if (failure) std::rethrow_exception(failure);
+  return finished;
+}
+
+void report_value(const RunControl& control, std::string_view name, bool tokens, const core::ValueInfo& info,
+                  const void* data) {
+  if (!control.values->wants(name)) return;
+  std::vector<std::int64_t> shape{info.rows, info.cols};
+  if (tokens) shape.insert(shape.begin(), 1);
+  if (info.dtype == core::DType::f32) {
+    control.values->value(name, "F32", shape, {static_cast<const std::byte*>(data), info.bytes()});
+    return;
+  }
+  const auto* narrow = static_cast<const std::int32_t*>(data);
+  const std::vector<std::int64_t> wide(narrow, narrow + info.rows * info.cols);
+  control.values->value(name, "I64", shape, std::as_bytes(std::span(wide)));
+}
+
+}  // namespace tarsier

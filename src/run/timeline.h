@@ -1,0 +1,103 @@
+// One timeline of tokens: what is in the cache, and how more gets there. The guts of Session.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ggml-like-core/quant/dtype.h"
+#include "src/input/prompt.h"
+#include "src/model/loaded_model.h"
+#include "src/model/rope.h"
+#include "src/model/text.h"
+#include "src/run/control.h"
+#include "src/run/kv_cache.h"
+#include "src/run/media_encoder.h"
+#include "src/run/runner.h"
+
+namespace tarsier {
+
+struct SessionOptions {
+  int context = 0;                     // tokens that fit; 0: what the model was made for, at most 8,192
+  int threads = 0;                     // 0: all cores
+  int chunk = 512;                     // tokens of a prompt read at once
+  std::optional<core::DType> kv_type;  // f32, f16 or bf16; default f32 for a model stored in F32, else f16
+  std::string isa;                     // kernel table; empty: TARSIER_ISA, or the best
+};
+
+// What a session has spent since it was made. Seconds of wall time.
+struct SessionStats {
+  double image_seconds = 0, prompt_seconds = 0, decode_seconds = 0;
+  int images = 0, prompt_tokens = 0, reused_tokens = 0, decoded_tokens = 0;
+};
+
+// The logits of one row of a prompt.
+using RowLogits = std::function<void(int row, std::span<const float> logits)>;
+
+// Not thread-safe. See Session for what the functions promise.
+class Timeline {
+ public:
+  Timeline(const LoadedModel& model, const SessionOptions& options);
+
+  int context() const { return cache_.capacity(); }
+  const std::vector<int>& ids() const { return ids_; }
+  const SessionStats& stats() const { return stats_; }
+
+  std::span<const float> sync(const Prompt& prompt, const RunControl& control);
+  std::span<const float> append(int id, const RunControl& control);
+  bool read_all(const Prompt& prompt, const RowLogits& rows, const RunControl& control);
+
+  // Options with their defaults filled in.
+  static SessionOptions resolve(const LoadedModel& model, SessionOptions options);
+
+ private:
+  // What makes a token of the cache the same as one of a prompt.
+  struct Key {
+    int id = 0;
+    int row = -1;             // of a picture's rows; -1: text
+    std::uint64_t media = 0;  // content hash of the picture
+    bool operator==(const Key&) const = default;
+  };
+  struct Source {   // where a token's embedding comes from
+    int item = -1;  // of media_; -1: the table
+    int row = 0;
+  };
+
+  // Sources and keys of the prompt's tokens. media_ takes one place for each picture and clip.
+  void lay_out(const Prompt& prompt, std::vector<Source>& sources, std::vector<Key>& keys);
+  // Encodes the media of the tokens [from, n) into media_; false when cancelled.
+  bool encode_media(const Prompt& prompt, std::span<const Source> sources, std::size_t from,
+                    const RunControl& control);
+  // Reads the prompt's tokens [begin, end) behind those in the cache.
+  bool read(const Prompt& prompt, std::span<const Source> sources, std::span<const Key> keys,
+            std::size_t begin, std::size_t end, int n_logits, const RunControl& control,
+            const std::function<void(double)>& progress);
+  const TextPlan& plan(const TextPlanOptions& options);
+  std::span<const float> logits(int row) const;
+
+  const LoadedModel* model_;
+  SessionOptions options_;
+  Runner runner_;
+  MediaEncoder encoder_;
+  KvCache cache_;
+  TextRope rope_;
+  std::vector<int> ids_;
+  std::vector<Key> keys_;  // of ids_
+  int next_position_ = 0;  // of the next text token
+  SessionStats stats_;
+
+  std::vector<std::shared_ptr<const MediaRows>> media_;  // of the prompt being read, images then videos
+  std::vector<std::unique_ptr<TextPlan>> plans_;
+  const TextPlan* last_plan_ = nullptr;  // whose logits are in the runner's memory
+  struct Decode {                        // what one more token needs, so that nothing is allocated for it
+    std::int32_t id = 0, row = 0;
+    std::vector<float> cos, sin;
+    core::Bindings bindings;
+  } decode_;
+};
+
+}  // namespace tarsier
