@@ -49,7 +49,7 @@ std::uint32_t cpu_features() {
 std::string cpu_features_text(std::uint32_t features) {
   std::string text;
   for (const Row& row : kRows)
-    if ((features & row.bit) != 0) text += (text.empty() ? "" : " ") + std::string(row.name);
+    if ((features & row.bit) != 0) text.append(text.empty() ? "" : " ").append(row.name);
   return text.empty() ? "none" : text;
 }
 

@@ -4,19 +4,9 @@
 #include <cstdint>
 #include <string>
 
-namespace core {
+#include "ggml-like-core/base/cpu_bits.h"
 
-enum CpuFeature : std::uint32_t {
-  kAvx2 = 1U << 0,
-  kFma = 1U << 1,
-  kF16c = 1U << 2,
-  kAvx512 = 1U << 3,  // F, BW, VL and DQ together
-  kAvx512Vnni = 1U << 4,
-  kAvx512Bf16 = 1U << 5,
-  kNeon = 1U << 8,
-  kDotprod = 1U << 9,
-  kI8mm = 1U << 10,
-};
+namespace core {
 
 // The CpuFeature bits of this machine, as the operating system lets us use them.
 std::uint32_t cpu_features();

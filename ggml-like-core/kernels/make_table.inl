@@ -1,0 +1,44 @@
+// One row of the kernel table from one vector type. Included only by isa/<isa>.cpp, after kernel_table.h and
+// simd/<isa>.h.
+#pragma once
+
+#include "ggml-like-core/kernels/attention.inl"
+#include "ggml-like-core/kernels/float_mat.inl"
+#include "ggml-like-core/kernels/kernel_table.h"
+#include "ggml-like-core/kernels/quant_mat.inl"
+#include "ggml-like-core/kernels/rows.inl"
+
+namespace {
+
+template <class V, class Q>
+constexpr core::MatKernels mat_kernels() {
+  if constexpr (Q::block_len == 1)
+    return float_kernels<V, Q>();
+  else
+    return quant_kernels<V, Q>();
+}
+
+template <class V, class... Q>
+constexpr core::KernelTable make_table(const char* name, std::uint32_t required, core::FormatList<Q...>) {
+  return {.name = name,
+          .required = required,
+          .mat = {mat_kernels<V, Q>()...},
+          .rms_norm = &rms_norm<V>,
+          .layer_norm = &layer_norm<V>,
+          .rope = &rope<V>,
+          .add = &add<V>,
+          .multiply_add = &multiply_add<V>,
+          .silu_mul = &silu_mul<V>,
+          .gelu_tanh = &gelu_tanh<V>,
+          .gelu_erf = &gelu_erf<V>,
+          .softmax = &softmax<V>,
+          .attention = &attention<V>,
+          .attention_scratch_bytes = &attention_scratch_bytes};
+}
+
+template <class V>
+constexpr core::KernelTable make_table(const char* name, std::uint32_t required) {
+  return make_table<V>(name, required, core::AllFormats{});
+}
+
+}  // namespace

@@ -1,0 +1,136 @@
+// The vector type with one lane: the definition of every name that kernels use, and the fallback.
+//
+// f32: lanes floats. i32: lanes 32-bit integers. Bytes: 32 unsigned bytes, the codes of one group of one row.
+// Pairs: what dot4 sums into; how many calls it can take is chain(max_code).
+#pragma once
+
+#include "ggml-like-core/base/half.h"
+#include "ggml-like-core/kernels/simd/common.h"
+
+namespace {
+
+struct Scalar {
+  static constexpr int lanes = 1;
+  static constexpr int tile_rows = 2;      // rows (or vectors of lanes) of a register tile of floats
+  static constexpr int tile_columns = 4;   // columns of it
+  static constexpr int quant_columns = 4;  // tokens of a register tile of integers
+
+  using f32 = float;
+  static f32 zero() { return 0; }
+  static f32 set(float x) { return x; }
+  static f32 load(const void* p) { return read<float>(p); }
+  static void store(void* p, f32 v) { write(p, v); }
+  // The first n lanes, 1 <= n < lanes; the others are 0.
+  static f32 load_part(const void* p, std::int64_t) { return load(p); }
+  static void store_part(void* p, f32 v, std::int64_t) { store(p, v); }
+  static f32 load_f16(const void* p) { return core::f16_to_f32(read<std::uint16_t>(p)); }
+  static f32 load_f16_part(const void* p, std::int64_t) { return load_f16(p); }
+  static f32 load_bf16(const void* p) { return core::bf16_to_f32(read<std::uint16_t>(p)); }
+  static f32 load_bf16_part(const void* p, std::int64_t) { return load_bf16(p); }
+
+  static f32 add(f32 a, f32 b) { return a + b; }
+  static f32 sub(f32 a, f32 b) { return a - b; }
+  static f32 mul(f32 a, f32 b) { return a * b; }
+  static f32 div(f32 a, f32 b) { return a / b; }
+  static f32 fma(f32 a, f32 b, f32 c) {
+    return a * b + c;
+  }  // one rounding or two: as the instruction set has it
+  static f32 min(f32 a, f32 b) { return a < b ? a : b; }  // b where one of them is not a number
+  static f32 max(f32 a, f32 b) { return a > b ? a : b; }
+  static f32 abs(f32 a) { return __builtin_fabsf(a); }
+  static f32 round(f32 a) { return (a + 12582912.0F) - 12582912.0F; }  // nearest even, |a| < 2^22: 1.5 * 2^23
+  static f32 select_less(f32 a, f32 b, f32 yes, f32 no) { return a < b ? yes : no; }  // a < b ? yes : no
+  static f32 first(f32 v, f32, std::int64_t) {
+    return v;
+  }  // lanes 0..n-1 of v, the others of rest; 1 <= n <= lanes
+  // v * 2^n, n integral, |n| <= 252.
+  static f32 scale2(f32 v, f32 n) {
+    const int whole = static_cast<int>(n);
+    const int half = whole / 2;
+    return v * power2(half) * power2(whole - half);
+  }
+  static float sum(f32 v) { return v; }
+  static float largest(f32 v) { return v; }
+  static void transpose(f32 (&)[lanes]) {}
+  static void store_i8(void* p, f32 v) {
+    write(p, static_cast<std::int8_t>(round(v)));
+  }  // nearest even, |v| <= 127
+
+  using i32 = std::int32_t;
+  static i32 set_i32(std::int32_t x) { return x; }
+  static i32 load_i32(const void* p) { return read<std::int32_t>(p); }
+  static i32 load_u8(const void* p) { return read<std::uint8_t>(p); }  // widened
+  static i32 add_i32(i32 a, i32 b) { return a + b; }
+  static i32 and_i32(i32 a, std::uint32_t mask) { return bits(word(a) & mask); }
+  static i32 or_i32(i32 a, i32 b) { return a | b; }
+  template <int n>
+  static i32 shift_left(i32 a) {
+    return bits(word(a) << n);
+  }
+  template <int n>
+  static i32 shift_right(i32 a) {  // zeros come in
+    return bits(word(a) >> n);
+  }
+  template <int n>
+  static i32 shift_right_signed(i32 a) {
+    return a >> n;
+  }
+  static f32 to_f32(i32 a) { return static_cast<float>(a); }
+  static f32 low_f16(i32 a) {
+    return core::f16_to_f32(static_cast<std::uint16_t>(word(a)));
+  }  // of each low half
+
+  struct Bytes {
+    std::uint64_t part[4];
+  };
+  static Bytes load_bytes(const void* p) { return read<Bytes>(p); }
+  // 16 bytes: low nibbles are codes 0..15, high ones 16..31.
+  static Bytes load_nibbles(const void* p) {
+    const auto a = read<std::uint64_t>(p);
+    const auto b = read<std::uint64_t>(static_cast<const std::uint8_t*>(p) + 8);
+    return {{a & 0x0f0f0f0f0f0f0f0fU, b & 0x0f0f0f0f0f0f0f0fU, (a >> 4) & 0x0f0f0f0f0f0f0f0fU,
+             (b >> 4) & 0x0f0f0f0f0f0f0f0fU}};
+  }
+  // ((byte >> right) & mask) << left; nothing may fall out on the left.
+  template <int right, std::uint8_t mask, int left = 0>
+  static Bytes bits_of(Bytes b) {
+    for (std::uint64_t& part : b.part) part = ((part >> right) & (0x0101010101010101U * mask)) << left;
+    return b;
+  }
+  static Bytes join(Bytes a, Bytes b) {
+    for (int i = 0; i < 4; ++i) a.part[i] |= b.part[i];
+    return a;
+  }
+  static Bytes flip_sign(Bytes b) {  // byte ^ 128
+    for (std::uint64_t& part : b.part) part ^= 0x8080808080808080U;
+    return b;
+  }
+  // Dword j of row r goes to dword j * lanes + r of out, which is aligned to 64.
+  static void interleave(void* out, const Bytes (&rows)[lanes]) { write(out, rows[0]); }
+
+  // dot4: of each lane four codes, times one dword of four activations. Signed codes only where
+  // unsigned_codes is false.
+  static constexpr bool unsigned_codes = false;  // whether codes 0..255 may be used
+  using Codes4 = std::uint32_t;
+  using Pairs = std::int32_t;
+  static constexpr int chain(int) { return 8; }
+  static Codes4 load_codes(const void* p) { return read<Codes4>(p); }
+  static Pairs no_pairs() { return 0; }
+  template <bool is_signed>
+  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+    const auto* a = static_cast<const std::int8_t*>(x);
+    for (int i = 0; i < 4; ++i) {
+      const auto byte = static_cast<std::uint8_t>(codes >> (8 * i));
+      sum += (is_signed ? static_cast<std::int8_t>(byte) : static_cast<int>(byte)) * a[i];
+    }
+    return sum;
+  }
+  static i32 add_pairs(i32 sum, Pairs p) { return sum + p; }
+
+ private:
+  static std::uint32_t word(std::int32_t a) { return static_cast<std::uint32_t>(a); }
+  static std::int32_t bits(std::uint32_t a) { return static_cast<std::int32_t>(a); }
+  static float power2(int n) { return __builtin_bit_cast(float, (n + 127) << 23); }  // -126 <= n <= 127
+};
+
+}  // namespace
