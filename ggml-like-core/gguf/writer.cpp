@@ -20,17 +20,16 @@ constexpr std::size_t kMaxTensorName = 64;
 constexpr std::size_t kMaxKey = 65535;
 constexpr std::uint32_t kArray = 9;
 
-using Bytes = std::vector<std::byte>;
+using Bytes = std::string;  // bytes that grow
 
 template <class T>
 void put(Bytes& out, T x) {
-  const auto raw = std::bit_cast<std::array<std::byte, sizeof(T)>>(x);
-  out.insert(out.end(), raw.begin(), raw.end());
+  const auto raw = std::bit_cast<std::array<char, sizeof(T)>>(x);
+  out.append(raw.data(), raw.size());
 }
 void put_text(Bytes& out, std::string_view s) {
   put<std::uint64_t>(out, s.size());
-  const auto* raw = reinterpret_cast<const std::byte*>(s.data());
-  out.insert(out.end(), raw, raw + s.size());
+  out.append(s);
 }
 
 // The type id of a single value.
@@ -150,9 +149,7 @@ std::uint64_t GgufWriter::data_bytes() const {
 
 void GgufWriter::begin(const std::string& path) {
   bug_if(out_ != nullptr, "begin() is called once");
-  Bytes head;
-  const auto* magic = reinterpret_cast<const std::byte*>(kGgufMagic.data());
-  head.insert(head.end(), magic, magic + kGgufMagic.size());
+  Bytes head(kGgufMagic);
   put(head, kGgufVersion);
   put<std::uint64_t>(head, tensors_.size());
   put<std::uint64_t>(head, metadata_.size());
@@ -170,7 +167,7 @@ void GgufWriter::begin(const std::string& path) {
   head.resize(round_up(head.size(), alignment_));
   data_begin_ = head.size();
   out_ = std::make_unique<OutputFile>(path, data_begin_ + data_bytes());
-  out_->append(head);
+  out_->append(std::as_bytes(std::span(head)));
   // The file gets its final length at once; what lies between tensors stays zero.
   constexpr std::array<std::byte, 1> kZero{};
   if (data_bytes() > 0) out_->write_at(data_begin_ + data_bytes() - 1, kZero);
