@@ -47,8 +47,8 @@ struct VisionConfig {
   int spatial_merge_size = 2;
   int num_position_embeddings = 0;  // a square
   int out_hidden_size = 0;
-  std::vector<int> deepstack_visual_indexes;  // vision blocks, in the order in which text layers 0, 1, ...
-                                              // take their features
+  std::vector<int> deepstack_visual_indexes;  // vision blocks; text layers 0, 1, ... take their features in the
+                                              // order of the blocks, the place in this list says which merger
   float layer_norm_eps = 1e-6F;               // fixed in transformers
   double rope_theta = 10000.0;                // fixed in transformers
 

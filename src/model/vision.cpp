@@ -85,14 +85,14 @@ VisionPlan make_vision_plan(const VisionConfig& c, const Weights& w, int n_patch
       b.interpolate_rows(w["v.position_embd.weight"], out.position_index, out.position_weight), "pos_embed");
   x = b.name(b.add(x, position), "block_input");
 
-  out.deepstack.resize(c.deepstack_visual_indexes.size());
   for (int n = 0; n < c.depth; ++n) {
     x = b.name(vision_block(b, c, w, n, out, x), "block." + std::to_string(n));
     for (std::size_t k = 0; k < c.deepstack_visual_indexes.size(); ++k) {
       if (c.deepstack_visual_indexes[k] != n) continue;
       const std::string p = "v.deepstack." + std::to_string(n) + ".";
-      out.deepstack[k] = b.output(b.name(patch_merger(b, c, w, p + "norm", p + "fc1", p + "fc2", true, x),
-                                         "deepstack." + std::to_string(k)));
+      // The list's order names the mergers; text layers take the features in the order of the blocks.
+      const Value feature = patch_merger(b, c, w, p + "norm", p + "fc1", p + "fc2", true, x);
+      out.deepstack.push_back(b.output(b.name(feature, "deepstack." + std::to_string(k))));
     }
   }
   out.merger = b.output(b.name(patch_merger(b, c, w, "v.post_ln", "mm.0", "mm.2", false, x), "merger"));
