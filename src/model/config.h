@@ -47,10 +47,11 @@ struct VisionConfig {
   int spatial_merge_size = 2;
   int num_position_embeddings = 0;  // a square
   int out_hidden_size = 0;
-  std::vector<int> deepstack_visual_indexes;  // vision blocks; text layers 0, 1, ... take their features in the
-                                              // order of the blocks, the place in this list says which merger
-  float layer_norm_eps = 1e-6F;               // fixed in transformers
-  double rope_theta = 10000.0;                // fixed in transformers
+  std::vector<int>
+      deepstack_visual_indexes;  // vision blocks; text layers 0, 1, ... take their features in the
+                                 // order of the blocks, the place in this list says which merger
+  float layer_norm_eps = 1e-6F;  // fixed in transformers
+  double rope_theta = 10000.0;   // fixed in transformers
 
   int head_dim() const { return hidden_size / num_heads; }
   int position_side() const;  // sqrt(num_position_embeddings)
