@@ -136,12 +136,6 @@ template <class V, class Q, int C>
         x.scales + static_cast<std::size_t>(g * Codes<Q>::group / 32) * sizeof(float);
     const std::uint8_t* x_sum = x.sums + static_cast<std::size_t>(g) * sizeof(float);
     typename V::i32 sum[C];
-    unroll<C>([&](auto c) {
-      if constexpr (kOffset<V, Q> == 0)
-        sum[c.value] = V::set_i32(0);
-      else
-        sum[c.value] = V::set_i32(read<std::int32_t>(x_sum + c.value * stride));
-    });
     unroll<kSteps / kChain>([&](auto part) {
       typename V::Pairs pairs[C];
       unroll<C>([&](auto c) { pairs[c.value] = V::no_pairs(); });
@@ -153,7 +147,15 @@ template <class V, class Q, int C>
               V::template dot4<kSigned<V, Q>>(pairs[c.value], code, q + c.value * stride + 4 * kStep);
         });
       });
-      unroll<C>([&](auto c) { sum[c.value] = V::add_pairs(sum[c.value], pairs[c.value]); });
+      unroll<C>([&](auto c) {
+        if constexpr (decltype(part)::value > 0)
+          sum[c.value] = V::add_pairs(sum[c.value], pairs[c.value]);
+        else if constexpr (kOffset<V, Q> == 0)
+          sum[c.value] = V::add_pairs(V::set_i32(0), pairs[c.value]);
+        else
+          sum[c.value] =
+              V::add_pairs(V::set_i32(read<std::int32_t>(x_sum + c.value * stride)), pairs[c.value]);
+      });
     });
     const auto scale = V::load(scales);
     unroll<C>([&](auto c) {

@@ -1,8 +1,9 @@
-// The row avx2, for now made of plain code.
+// AVX2: processors since 2013.
+#include "ggml-like-core/kernels/simd/avx2.h"
+
 #include "ggml-like-core/base/cpu_bits.h"
 #include "ggml-like-core/kernels/kernel_table.h"
 #include "ggml-like-core/kernels/make_table.inl"
-#include "ggml-like-core/kernels/simd/scalar.h"
 
 constinit const core::KernelTable core::kernels_avx2 =
-    make_table<Scalar>("avx2", core::kAvx2 | core::kFma | core::kF16c);
+    make_table<Avx2>("avx2", core::kAvx2 | core::kFma | core::kF16c);

@@ -1,0 +1,170 @@
+// Eight lanes of AVX2 with FMA and F16C. What each name means: scalar.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include "ggml-like-core/kernels/simd/common.h"
+#include "ggml-like-core/kernels/simd/x86_bytes.h"
+
+namespace {
+
+struct Avx2 : X86Bytes {
+  static constexpr int lanes = 8;
+  static constexpr int tile_rows = 2;  // 2 x 6 sums, 2 rows and 1 column: 15 of 16 registers
+  static constexpr int tile_columns = 6;
+  static constexpr int quant_columns = 4;
+
+  using f32 = __m256;
+  static f32 zero() { return _mm256_setzero_ps(); }
+  static f32 set(float x) { return _mm256_set1_ps(x); }
+  static f32 load(const void* p) { return _mm256_loadu_ps(static_cast<const float*>(p)); }
+  static void store(void* p, f32 v) { _mm256_storeu_ps(static_cast<float*>(p), v); }
+  static f32 load_part(const void* p, std::int64_t n) {
+    return _mm256_maskload_ps(static_cast<const float*>(p), first_mask(n));
+  }
+  static void store_part(void* p, f32 v, std::int64_t n) {
+    _mm256_maskstore_ps(static_cast<float*>(p), first_mask(n), v);
+  }
+  static f32 load_f16(const void* p) { return _mm256_cvtph_ps(load8(p)); }
+  static f32 load_f16_part(const void* p, std::int64_t n) { return _mm256_cvtph_ps(load8_part(p, n)); }
+  static f32 load_bf16(const void* p) { return widen_bf16(load8(p)); }
+  static f32 load_bf16_part(const void* p, std::int64_t n) { return widen_bf16(load8_part(p, n)); }
+
+  static f32 add(f32 a, f32 b) { return _mm256_add_ps(a, b); }
+  static f32 sub(f32 a, f32 b) { return _mm256_sub_ps(a, b); }
+  static f32 mul(f32 a, f32 b) { return _mm256_mul_ps(a, b); }
+  static f32 div(f32 a, f32 b) { return _mm256_div_ps(a, b); }
+  static f32 fma(f32 a, f32 b, f32 c) { return _mm256_fmadd_ps(a, b, c); }
+  static f32 min(f32 a, f32 b) { return _mm256_min_ps(a, b); }
+  static f32 max(f32 a, f32 b) { return _mm256_max_ps(a, b); }
+  static f32 abs(f32 a) { return _mm256_andnot_ps(set(-0.0F), a); }
+  static f32 round(f32 a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  static f32 select_less(f32 a, f32 b, f32 yes, f32 no) {
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+  }
+  static f32 first(f32 v, f32 rest, std::int64_t n) {
+    return _mm256_blendv_ps(rest, v, _mm256_castsi256_ps(first_mask(n)));
+  }
+  static f32 scale2(f32 v, f32 n) {
+    const __m256i whole = _mm256_cvtps_epi32(n);
+    const __m256i half = _mm256_srai_epi32(whole, 1);
+    return mul(mul(v, power2(half)), power2(_mm256_sub_epi32(whole, half)));
+  }
+  static float sum(f32 v) {
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+  }
+  static float largest(f32 v) {
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+  }
+  static void transpose(f32 (&rows)[lanes]) {
+    __m256i words[8];
+    for (int i = 0; i < 8; ++i) words[i] = _mm256_castps_si256(rows[i]);
+    transpose_words(words);
+    for (int i = 0; i < 8; ++i) rows[i] = _mm256_castsi256_ps(words[i]);
+  }
+  static void store_i8(void* p, f32 v) {
+    const __m256i whole = _mm256_cvtps_epi32(v);
+    const __m128i half = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64(static_cast<__m128i*>(p), _mm_packs_epi16(half, half));
+  }
+
+  using i32 = __m256i;
+  static i32 set_i32(std::int32_t x) { return _mm256_set1_epi32(x); }
+  static i32 load_i32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static i32 load_u8(const void* p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
+  }
+  static i32 add_i32(i32 a, i32 b) { return _mm256_add_epi32(a, b); }
+  static i32 and_i32(i32 a, std::uint32_t mask) {
+    return _mm256_and_si256(a, set_i32(static_cast<std::int32_t>(mask)));
+  }
+  static i32 or_i32(i32 a, i32 b) { return _mm256_or_si256(a, b); }
+  template <int n>
+  static i32 shift_left(i32 a) {
+    return _mm256_slli_epi32(a, n);
+  }
+  template <int n>
+  static i32 shift_right(i32 a) {
+    return _mm256_srli_epi32(a, n);
+  }
+  template <int n>
+  static i32 shift_right_signed(i32 a) {
+    return _mm256_srai_epi32(a, n);
+  }
+  static f32 to_f32(i32 a) { return _mm256_cvtepi32_ps(a); }
+  static f32 low_f16(i32 a) {
+    const __m256i low = and_i32(a, 0xffffU);
+    return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+  }
+
+  static void interleave(void* out, const Bytes (&rows)[lanes]) {
+    __m256i words[8];
+    for (int i = 0; i < 8; ++i) words[i] = rows[i];
+    transpose_words(words);
+    for (int i = 0; i < 8; ++i) _mm256_store_si256(static_cast<__m256i*>(out) + i, words[i]);
+  }
+
+  // maddubs sums two products in 16 bits and would saturate: a pair of products is at most 2 * 127 *
+  // max_code, and as many pairs may be added as fit 32767. Signed codes are at most 128 in magnitude: 2 * 127
+  // * 128 = 32512.
+  static constexpr bool unsigned_codes = false;
+  using Codes4 = __m256i;
+  using Pairs = __m256i;
+  static constexpr int chain(int max_code) { return max_code > 127 ? 1 : 32767 / (2 * 127 * max_code); }
+  static Codes4 load_codes(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
+  static Pairs no_pairs() { return _mm256_setzero_si256(); }
+  template <bool is_signed>
+  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+    const __m256i four = _mm256_set1_epi32(read<std::int32_t>(x));
+    // x is never -128, so that its negative fits.
+    const __m256i products = is_signed
+                                 ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(four, codes))
+                                 : _mm256_maddubs_epi16(codes, four);
+    return _mm256_add_epi16(sum, products);
+  }
+  static i32 add_pairs(i32 sum, Pairs p) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
+  }
+
+ private:
+  static __m256i first_mask(std::int64_t n) {
+    const __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(set_i32(static_cast<std::int32_t>(n)), places);
+  }
+  static __m128i load8(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+  static __m128i load8_part(const void* p, std::int64_t n) {
+    alignas(16) std::uint16_t eight[8] = {};
+    for (std::int64_t i = 0; i < n; ++i)
+      eight[i] = read<std::uint16_t>(static_cast<const std::uint8_t*>(p) + 2 * i);
+    return load8(eight);
+  }
+  static f32 widen_bf16(__m128i bits) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
+  }
+  static f32 power2(__m256i n) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, set_i32(127)), 23));
+  }
+  static void transpose_words(__m256i (&row)[8]) {
+    __m256i quad[8];  // quad[4 * i + j]: words j and 4 + j of rows 4 i .. 4 i + 3
+    for (int i = 0; i < 8; i += 4) {
+      const __m256i a = _mm256_unpacklo_epi32(row[i], row[i + 1]);
+      const __m256i b = _mm256_unpackhi_epi32(row[i], row[i + 1]);
+      const __m256i c = _mm256_unpacklo_epi32(row[i + 2], row[i + 3]);
+      const __m256i d = _mm256_unpackhi_epi32(row[i + 2], row[i + 3]);
+      quad[i] = _mm256_unpacklo_epi64(a, c);
+      quad[i + 1] = _mm256_unpackhi_epi64(a, c);
+      quad[i + 2] = _mm256_unpacklo_epi64(b, d);
+      quad[i + 3] = _mm256_unpackhi_epi64(b, d);
+    }
+    for (int j = 0; j < 4; ++j) {
+      row[j] = _mm256_permute2x128_si256(quad[j], quad[j + 4], 0x20);
+      row[j + 4] = _mm256_permute2x128_si256(quad[j], quad[j + 4], 0x31);
+    }
+  }
+};
+
+}  // namespace

@@ -1,0 +1,21 @@
+// AVX-512 with VNNI: four products of unsigned codes and signed activations into 32 bits, without saturation.
+#pragma once
+
+#include "ggml-like-core/kernels/simd/avx512.h"
+
+namespace {
+
+struct Avx512Vnni : Avx512 {
+  static constexpr int quant_columns = 12;  // 12 integer and 12 float sums, and codes: 25 of 32 registers
+  static constexpr bool unsigned_codes = true;
+  using Pairs = __m512i;
+  static constexpr int chain(int) { return 8; }
+  template <bool is_signed>
+  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+    static_assert(!is_signed);
+    return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(read<std::int32_t>(x)));
+  }
+  static i32 add_pairs(i32 sum, Pairs p) { return _mm512_add_epi32(sum, p); }
+};
+
+}  // namespace
