@@ -16,6 +16,7 @@ namespace tarsier {
 namespace {
 
 constexpr std::size_t kMostDeflateRatio = 1032;  // zlib's technical notes: no stream expands more
+constexpr int kMostTextChunks = 32;              // each may unpack to 8 MB; more are skipped
 
 struct Context {
   std::string message;
@@ -48,6 +49,7 @@ class Reader {
     if (info_ == nullptr) png_destroy_read_struct(&png_, nullptr, nullptr);
     core::require(info_ != nullptr, name, ": libpng has no memory");
     png_set_read_fn(png_, &source_, on_read);
+    png_set_chunk_cache_max(png_, kMostTextChunks);
   }
   ~Reader() { png_destroy_read_struct(&png_, &info_, nullptr); }
   Reader(const Reader&) = delete;

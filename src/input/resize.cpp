@@ -23,6 +23,9 @@ double cubic(double x) {
   return x < 2 ? (((x - 5) * x + 8) * x - 4) * kCubic : 0;
 }
 
+// x + 1/2 cut toward zero, as torch does; lround would differ below zero.
+int cut(double x) { return static_cast<int>(std::trunc(x + 0.5)); }
+
 // Each output is the sum over j of source[first + j] * weights[begin + j], j < count, shifted right by
 // Weights::precision.
 struct Taps {
@@ -46,8 +49,8 @@ Weights resize_weights(int size_in, int size_out) {
   double largest = 0;
   for (int k = 0; k < size_out; ++k) {
     const double centre = scale * (k + 0.5);
-    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int end = std::min(static_cast<int>(centre + support + 0.5), size_in);
+    const int first = std::max(cut(centre - support), 0);
+    const int end = std::min(cut(centre + support), size_in);
     out.taps.push_back({first, end - first, exact.size()});
     double sum = 0;
     for (int j = first; j < end; ++j) {
@@ -59,8 +62,7 @@ Weights resize_weights(int size_in, int size_out) {
       largest = std::max(largest, exact[j]);
     }
   }
-  while (out.precision < kMaxPrecision &&
-         static_cast<int>(0.5 + largest * (1 << (out.precision + 1))) < (1 << 15)) {
+  while (out.precision < kMaxPrecision && cut(largest * (1 << (out.precision + 1))) < (1 << 15)) {
     ++out.precision;
   }
   out.weights.reserve(exact.size());

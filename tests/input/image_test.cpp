@@ -44,13 +44,14 @@ std::string decoding_error(std::span<const std::byte> bytes, ImageLimits limits 
 // Every picture of a folder's safetensors file, FILE.rgb beside FILE.
 void expect_decoded_as_stored(const std::string& folder, const std::string& index,
                               std::size_t expected_files) {
-  const test::SafetensorsFile want(kData + folder + index);
+  const std::string path = kData + folder;
+  const test::SafetensorsFile want(path + index);
   std::size_t files = 0;
   for (const auto& [name, tensor] : want.tensors) {
     if (!name.ends_with(".rgb")) continue;
     SCOPED_TRACE(name);
     const std::string file = name.substr(0, name.size() - 4);
-    const Image image = load_image(kData + folder + file);
+    const Image image = load_image(path + file);
     ++files;
     ASSERT_EQ((std::vector<std::int64_t>{image.height, image.width, 3}), tensor.shape);
     if (file == "grey16.png") continue;  // Pillow turns it white; see the next test
@@ -71,7 +72,7 @@ TEST(Image, of_16_bit_grey_the_high_byte_is_taken) {
 
 TEST(Image, png_survives_encoding_and_decoding) {
   std::mt19937 random(1);
-  Image image{37, 5, std::vector<std::uint8_t>(37 * 5 * 3)};
+  Image image{37, 5, std::vector<std::uint8_t>(std::size_t{37} * 5 * 3)};
   for (std::uint8_t& level : image.rgb) level = static_cast<std::uint8_t>(random());
   const Image back = decode_image(encode_png(image), "encoded");
   EXPECT_EQ(back.width, 37);

@@ -156,7 +156,7 @@ TEST(Processor, pixel_values_of_every_model_fixture_are_bit_equal) {
   int videos = 0;
   for (const std::string model : {"tiny-vl-dense", "tiny-vl-moe"}) {
     const ProcessorConfig config = model_config(model);
-    for (const auto& entry : std::filesystem::directory_iterator(kData + "/" + model)) {
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(kData) / model)) {
       const std::string folder = entry.path().string();
       if (!std::filesystem::exists(folder + "/messages.json")) continue;
       SCOPED_TRACE(folder);
@@ -197,23 +197,27 @@ TEST(Processor, pixel_values_of_every_file_format_are_bit_equal) {
     const Patches patches = image_patches(config, load_image(folder + file));
     EXPECT_EQ((std::vector<std::int64_t>{patches.grid.t, patches.grid.h, patches.grid.w}),
               want.i64(file + ".image_grid_thw"));
-    // On purpose unlike transformers: 16-bit grey is not clipped to white, a transparent palette entry is not
-    // blended over white.
-    if (file == "grey16.png" || file == "palette_transparent.png") continue;
-    const std::vector<float> stored = want.f32(name);
+    // On purpose unlike transformers: 16-bit grey is not clipped to white, and a transparent palette entry
+    // keeps its colour instead of being blended over white. So these two files must equal their plain
+    // relatives.
+    const std::string relative = file == "grey16.png"                ? "grey.png"
+                                 : file == "palette_transparent.png" ? "palette.png"
+                                                                     : file;
+    const std::vector<float> stored = want.f32(relative + ".pixel_values");
     ++equal;
     EXPECT_TRUE(std::equal(stored.begin(), stored.end(), patches.values.begin()));
   }
-  EXPECT_EQ(equal, 18);
+  EXPECT_EQ(equal, 20);
 }
 
 TEST(Processor, pixel_values_of_the_resize_vectors_are_bit_equal) {
   const test::SafetensorsFile want(kData + "/vectors/resize.safetensors");
   ProcessorConfig config;
   config.image = {4096, 20480};
+  const std::string prefix = kData + "/vectors/resize_";
   for (int k = 0; k < 10; ++k) {
     const std::string id = std::to_string(k);
-    const Patches patches = image_patches(config, load_image(kData + "/vectors/resize_" + id + ".png"));
+    const Patches patches = image_patches(config, load_image(std::string(prefix).append(id).append(".png")));
     const std::vector<float> stored = want.f32(id + ".pixel_values");
     EXPECT_TRUE(std::equal(stored.begin(), stored.end(), patches.values.begin())) << id;
   }
@@ -239,8 +243,8 @@ TEST(Processor, patches_lie_in_merge_block_order_for_every_patch_merge_and_tempo
                                      .do_normalize = false};
         const int height = patch * merge * 2;
         const int width = patch * merge * 3;
-        std::vector<Image> frames;
-        for (int k = 0; k < 4; ++k) frames.push_back(numbered(height, width, k * 31));
+        const std::vector<Image> frames = {numbered(height, width, 0), numbered(height, width, 31),
+                                           numbered(height, width, 62), numbered(height, width, 93)};
         const Patches got = video_patches(config, frames);
         const int grid_t = (4 + temporal - 1) / temporal;
         ASSERT_EQ(got.grid, (Grid{grid_t, 2 * merge, 3 * merge}));

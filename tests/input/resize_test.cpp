@@ -58,7 +58,7 @@ TEST(Resize, one_colour_stays_one_colour_at_every_size) {
 TEST(Resize, one_pass_is_within_a_level_of_the_exact_cubic_sum) {
   std::mt19937 random(3);
   const int width = 61;
-  Image image{width, 1, std::vector<std::uint8_t>(width * 3)};
+  Image image{width, 1, std::vector<std::uint8_t>(std::size_t{width} * 3)};
   for (std::uint8_t& level : image.rgb) level = static_cast<std::uint8_t>(random());
   for (const int target : {7, 32, 60, 62, 200}) {
     const Image out = resize_bicubic(image, 1, target);
