@@ -1,0 +1,67 @@
+// What a model reads: ids, kinds and positions of tokens, and the patches of pictures and clips. Needs no
+// weights.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/input/chat_template.h"
+#include "src/input/conversation.h"
+#include "src/input/positions.h"
+#include "src/input/processor.h"
+#include "src/input/tokenizer.h"
+
+namespace tarsier {
+
+// One picture or one whole clip.
+struct Media {
+  Patches patches;
+  std::uint64_t hash = 0;           // of pixels and size: equal content, equal hash
+  Size original{};                  // before the resize
+  std::vector<int> frames_indices;  // of a clip: the frames used, by their number in the source
+};
+
+struct Prompt {
+  std::vector<int> ids;
+  std::vector<std::int8_t>
+      token_types;  // 0 text, 1 image, 2 video: 1 and 2 only for the pads that rows of pictures replace
+  Positions positions;
+  std::vector<Media> images,
+      videos;  // in order of appearance; their rows fill the pads of their kind in order
+  std::vector<std::uint8_t>
+      answer;        // by token: 1 for the words of assistant's turns and their closing <|im_end|>
+  std::string text;  // before pads were expanded
+};
+
+struct PromptOptions {
+  bool video_outer_markers = false;  // keep <|vision_start|> <|vision_end|> around a whole clip (transformers
+                                     // 5), not only its frames (4.57)
+  bool special_tokens_in_text =
+      false;  // special tokens spelled out in messages become control tokens, as in HF
+};
+
+// What making a prompt needs of a model.
+struct PromptContext {
+  const Tokenizer* tokenizer;
+  const ProcessorConfig* processor;
+  TemplateKind kind = TemplateKind::instruct;
+  int image_pad = -1, video_pad = -1, vision_start = -1, vision_end = -1;  // token ids
+};
+
+using ImageLoader = std::function<Image(const std::string& path)>;  // load_image, unless a test has its own
+
+// Errors: those of loader, processor and template.
+Prompt build_prompt(
+    const PromptContext& context, const Conversation& conversation, const PromptOptions& options = {},
+    const ImageLoader& load = [](const std::string& path) { return load_image(path); });
+// text as it is, special tokens parsed, with one <|image_pad|> for each picture. Error: marks and pictures do
+// not match (both numbers).
+Prompt build_raw_prompt(
+    const PromptContext& context, std::string_view text, std::span<const std::string> image_paths,
+    const ImageLoader& load = [](const std::string& path) { return load_image(path); });
+
+}  // namespace tarsier
