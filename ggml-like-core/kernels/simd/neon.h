@@ -1,0 +1,177 @@
+// Four lanes of NEON: the baseline of 64-bit ARM. What each name means: scalar.h.
+#pragma once
+
+#include <arm_neon.h>
+
+#include "ggml-like-core/kernels/simd/common.h"
+
+namespace {
+
+struct Neon {
+  static constexpr int lanes = 4;
+  static constexpr int tile_rows = 4;  // 4 x 6 sums, 4 rows and 1 column: 29 of 32 registers
+  static constexpr int tile_columns = 6;
+  static constexpr int quant_columns = 6;
+
+  using f32 = float32x4_t;
+  static f32 zero() { return vdupq_n_f32(0); }
+  static f32 set(float x) { return vdupq_n_f32(x); }
+  static f32 load(const void* p) {
+    return vreinterpretq_f32_u8(vld1q_u8(static_cast<const std::uint8_t*>(p)));
+  }
+  static void store(void* p, f32 v) { vst1q_u8(static_cast<std::uint8_t*>(p), vreinterpretq_u8_f32(v)); }
+  static f32 load_part(const void* p, std::int64_t n) {
+    alignas(16) std::uint8_t four[16] = {};
+    copy(four, p, n * 4);
+    return load(four);
+  }
+  static void store_part(void* p, f32 v, std::int64_t n) {
+    alignas(16) std::uint8_t four[16];
+    store(four, v);
+    copy(p, four, n * 4);
+  }
+  static f32 load_f16(const void* p) { return widen_f16(load4(p)); }
+  static f32 load_f16_part(const void* p, std::int64_t n) { return widen_f16(load4_part(p, n)); }
+  static f32 load_bf16(const void* p) { return widen_bf16(load4(p)); }
+  static f32 load_bf16_part(const void* p, std::int64_t n) { return widen_bf16(load4_part(p, n)); }
+
+  static f32 add(f32 a, f32 b) { return vaddq_f32(a, b); }
+  static f32 sub(f32 a, f32 b) { return vsubq_f32(a, b); }
+  static f32 mul(f32 a, f32 b) { return vmulq_f32(a, b); }
+  static f32 div(f32 a, f32 b) { return vdivq_f32(a, b); }
+  static f32 fma(f32 a, f32 b, f32 c) { return vfmaq_f32(c, a, b); }
+  static f32 min(f32 a, f32 b) { return vminq_f32(a, b); }
+  static f32 max(f32 a, f32 b) { return vmaxq_f32(a, b); }
+  static f32 abs(f32 a) { return vabsq_f32(a); }
+  static f32 round(f32 a) { return vrndnq_f32(a); }
+  static f32 select_less(f32 a, f32 b, f32 yes, f32 no) { return vbslq_f32(vcltq_f32(a, b), yes, no); }
+  static f32 first(f32 v, f32 rest, std::int64_t n) {
+    const std::int32_t places[4] = {0, 1, 2, 3};
+    return vbslq_f32(vcgtq_s32(set_i32(static_cast<std::int32_t>(n)), vld1q_s32(places)), v, rest);
+  }
+  static f32 scale2(f32 v, f32 n) {
+    const int32x4_t whole = vcvtnq_s32_f32(n);
+    const int32x4_t half = vshrq_n_s32(whole, 1);
+    return mul(mul(v, power2(half)), power2(vsubq_s32(whole, half)));
+  }
+  static float sum(f32 v) { return vaddvq_f32(v); }
+  static float largest(f32 v) { return vmaxvq_f32(v); }
+  static void transpose(f32 (&rows)[lanes]) {
+    const float32x4_t even_low = vtrn1q_f32(rows[0], rows[1]);
+    const float32x4_t odd_low = vtrn2q_f32(rows[0], rows[1]);
+    const float32x4_t even_high = vtrn1q_f32(rows[2], rows[3]);
+    const float32x4_t odd_high = vtrn2q_f32(rows[2], rows[3]);
+    rows[0] = vcombine_f32(vget_low_f32(even_low), vget_low_f32(even_high));
+    rows[1] = vcombine_f32(vget_low_f32(odd_low), vget_low_f32(odd_high));
+    rows[2] = vcombine_f32(vget_high_f32(even_low), vget_high_f32(even_high));
+    rows[3] = vcombine_f32(vget_high_f32(odd_low), vget_high_f32(odd_high));
+  }
+  static void store_i8(void* p, f32 v) {
+    const int16x4_t half = vmovn_s32(vcvtnq_s32_f32(v));
+    const int8x8_t bytes = vmovn_s16(vcombine_s16(half, half));
+    write(p, vget_lane_u32(vreinterpret_u32_s8(bytes), 0));
+  }
+
+  using i32 = int32x4_t;
+  static i32 set_i32(std::int32_t x) { return vdupq_n_s32(x); }
+  static i32 load_i32(const void* p) {
+    return vreinterpretq_s32_u8(vld1q_u8(static_cast<const std::uint8_t*>(p)));
+  }
+  static i32 load_u8(const void* p) {
+    const uint8x8_t four = vreinterpret_u8_u32(vdup_n_u32(read<std::uint32_t>(p)));
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(four))));
+  }
+  static i32 add_i32(i32 a, i32 b) { return vaddq_s32(a, b); }
+  static i32 and_i32(i32 a, std::uint32_t mask) {
+    return vandq_s32(a, set_i32(static_cast<std::int32_t>(mask)));
+  }
+  static i32 or_i32(i32 a, i32 b) { return vorrq_s32(a, b); }
+  template <int n>
+  static i32 shift_left(i32 a) {
+    return vshlq_s32(a, vdupq_n_s32(n));
+  }
+  template <int n>
+  static i32 shift_right(i32 a) {
+    return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-n)));
+  }
+  template <int n>
+  static i32 shift_right_signed(i32 a) {
+    return vshlq_s32(a, vdupq_n_s32(-n));
+  }
+  static f32 to_f32(i32 a) { return vcvtq_f32_s32(a); }
+  static f32 low_f16(i32 a) { return widen_f16(vmovn_u32(vreinterpretq_u32_s32(a))); }
+
+  struct Bytes {
+    uint8x16_t low, high;
+  };
+  static Bytes load_bytes(const void* p) {
+    const auto* bytes = static_cast<const std::uint8_t*>(p);
+    return {vld1q_u8(bytes), vld1q_u8(bytes + 16)};
+  }
+  static Bytes load_nibbles(const void* p) {
+    const uint8x16_t raw = vld1q_u8(static_cast<const std::uint8_t*>(p));
+    return {vandq_u8(raw, vdupq_n_u8(15)), vshrq_n_u8(raw, 4)};
+  }
+  template <int right, std::uint8_t mask, int left = 0>
+  static Bytes bits_of(Bytes b) {
+    const auto half = [](uint8x16_t bytes) {
+      const uint8x16_t kept = vandq_u8(vshlq_u8(bytes, vdupq_n_s8(-right)), vdupq_n_u8(mask));
+      return vshlq_n_u8(kept, left);
+    };
+    return {half(b.low), half(b.high)};
+  }
+  static Bytes join(Bytes a, Bytes b) { return {vorrq_u8(a.low, b.low), vorrq_u8(a.high, b.high)}; }
+  static Bytes flip_sign(Bytes b) {
+    return {veorq_u8(b.low, vdupq_n_u8(128)), veorq_u8(b.high, vdupq_n_u8(128))};
+  }
+  static void interleave(void* out, const Bytes (&rows)[lanes]) {
+    auto* words = static_cast<std::uint32_t*>(out);
+    vst4q_u32(words, {{vreinterpretq_u32_u8(rows[0].low), vreinterpretq_u32_u8(rows[1].low),
+                       vreinterpretq_u32_u8(rows[2].low), vreinterpretq_u32_u8(rows[3].low)}});
+    vst4q_u32(words + 16, {{vreinterpretq_u32_u8(rows[0].high), vreinterpretq_u32_u8(rows[1].high),
+                            vreinterpretq_u32_u8(rows[2].high), vreinterpretq_u32_u8(rows[3].high)}});
+  }
+
+  // Products are summed in 16 bits, one to each sum: as many as fit 32767 where each is at most 127 *
+  // max_code. Signed codes are at most 128 in magnitude: 2 * 127 * 128 = 32512. Unsigned ones are below 64,
+  // so that they may be read as signed.
+  static constexpr bool unsigned_codes = false;
+  using Codes4 = int8x16_t;
+  struct Pairs {
+    int16x8_t low, high;  // rows 0 and 1, rows 2 and 3; four sums each
+  };
+  static constexpr int chain(int max_code) { return max_code > 127 ? 2 : 32767 / (127 * max_code); }
+  static Codes4 load_codes(const void* p) {
+    return vreinterpretq_s8_u8(vld1q_u8(static_cast<const std::uint8_t*>(p)));
+  }
+  static Pairs no_pairs() { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
+  template <bool>
+  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+    const int8x8_t four = vreinterpret_s8_u32(vdup_n_u32(read<std::uint32_t>(x)));
+    return {vmlal_s8(sum.low, vget_low_s8(codes), four), vmlal_s8(sum.high, vget_high_s8(codes), four)};
+  }
+  static i32 add_pairs(i32 sum, Pairs p) {
+    return vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(p.low), vpaddlq_s16(p.high)));
+  }
+
+ private:
+  static void copy(void* to, const void* from, std::int64_t bytes) {
+    for (std::int64_t i = 0; i < bytes; ++i)
+      static_cast<std::uint8_t*>(to)[i] = static_cast<const std::uint8_t*>(from)[i];
+  }
+  static uint16x4_t load4(const void* p) {
+    return vreinterpret_u16_u8(vld1_u8(static_cast<const std::uint8_t*>(p)));
+  }
+  static uint16x4_t load4_part(const void* p, std::int64_t n) {
+    alignas(8) std::uint8_t four[8] = {};
+    copy(four, p, n * 2);
+    return load4(four);
+  }
+  static f32 widen_f16(uint16x4_t bits) { return vcvt_f32_f16(vreinterpret_f16_u16(bits)); }
+  static f32 widen_bf16(uint16x4_t bits) { return vreinterpretq_f32_u32(vshll_n_u16(bits, 16)); }
+  static f32 power2(int32x4_t n) {
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23));
+  }
+};
+
+}  // namespace
