@@ -1,0 +1,238 @@
+#include "src/model/config_file.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "ggml-like-core/base/error.h"
+
+namespace tarsier {
+namespace {
+
+constexpr std::string_view kArchMark = "{arch}";
+constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
+
+// Fields that a dense model's file does not hold.
+bool only_moe(std::string_view key) { return key.starts_with("{arch}.expert"); }
+
+// Whether a file may lack key; gguf-spec.md states what then holds (assume_absent).
+bool may_lack(std::string_view key, const std::string& architecture) {
+  return key.starts_with("tarsier.") || key == "{arch}.vocab_size" ||
+         key == "clip.vision.attention.layer_norm_epsilon" || (only_moe(key) && architecture == "qwen3vl");
+}
+
+int to_int(const core::GgufReader& file, std::string_view key, std::int64_t x) {
+  core::require(std::in_range<int>(x), file.path(), ": key ", key, " is ", x, ", beyond 32 bits");
+  return static_cast<int>(x);
+}
+
+// Visitor: fields out of a file. Absent keys leave the field as it is.
+class FieldReader {
+ public:
+  FieldReader(const core::GgufReader& file, std::string architecture)
+      : file_(file), architecture_(std::move(architecture)) {}
+
+  template <class T>
+  void operator()(std::string_view key_form, std::string_view /*source*/, T& field) {
+    const std::string key = file_key(key_form, architecture_);
+    if (!file_.has(key)) {
+      if (!may_lack(key_form, architecture_)) missing_ += (missing_.empty() ? "" : ", ") + key;
+      return;
+    }
+    read(key, field);
+  }
+  template <class T>
+  void operator()(std::string_view key, std::string_view source, bool /*is_video*/, T& field) {
+    (*this)(key, source, field);
+  }
+  const std::string& missing() const { return missing_; }
+
+ private:
+  void read(const std::string& key, int& field) { field = to_int(file_, key, file_.integer(key)); }
+  void read(const std::string& key, std::int64_t& field) { field = file_.integer(key); }
+  void read(const std::string& key, float& field) { field = static_cast<float>(file_.number(key)); }
+  void read(const std::string& key, double& field) { field = file_.number(key); }
+  void read(const std::string& key, bool& field) { field = file_.boolean(key); }
+  void read(const std::string& key, std::vector<int>& field) {
+    field.clear();
+    for (const std::int64_t x : file_.integers(key)) field.push_back(to_int(file_, key, x));
+  }
+
+  const core::GgufReader& file_;
+  std::string architecture_;
+  std::string missing_;
+};
+
+// Visitor: fields into a file, in the types that llama.cpp reads.
+class FieldWriter {
+ public:
+  FieldWriter(core::GgufWriter& file, std::string architecture)
+      : file_(file), architecture_(std::move(architecture)) {}
+
+  template <class T>
+  void operator()(std::string_view key, std::string_view /*source*/, const T& field) {
+    if (only_moe(key) && architecture_ == "qwen3vl") return;
+    file_.set(file_key(key, architecture_), value(field));
+  }
+  template <class T>
+  void operator()(std::string_view key, std::string_view source, bool /*is_video*/, const T& field) {
+    (*this)(key, source, field);
+  }
+
+ private:
+  static core::GgufValue value(int x) {
+    if (x >= 0) return static_cast<std::uint32_t>(x);
+    return x;
+  }
+  static core::GgufValue value(std::int64_t x) {
+    if (std::in_range<std::uint32_t>(x)) return static_cast<std::uint32_t>(x);
+    return x;
+  }
+  static core::GgufValue value(float x) { return x; }
+  static core::GgufValue value(double x) {
+    const auto narrow = static_cast<float>(x);
+    if (static_cast<double>(narrow) == x) return narrow;
+    return x;
+  }
+  static core::GgufValue value(bool x) { return x; }
+  static core::GgufValue value(const std::vector<int>& x) {
+    return std::vector<std::int64_t>(x.begin(), x.end());
+  }
+
+  core::GgufWriter& file_;
+  std::string architecture_;
+};
+
+// The place of text in the token list; -1 where it is not.
+int token_id(const core::GgufReader& file, std::string_view text) {
+  if (!file.has(kTokens)) return -1;
+  const auto& tokens = file.texts(kTokens);
+  const auto found = std::find(tokens.begin(), tokens.end(), text);
+  return found == tokens.end() ? -1 : static_cast<int>(found - tokens.begin());
+}
+
+void assume_text(Config& c, const core::GgufReader& file, const std::string& arch) {
+  const std::string sections = arch + ".rope.dimension_sections";
+  if (file.has(sections)) {
+    const auto& found = file.integers(sections);
+    for (std::size_t i = 0; i < found.size() && i < 3; ++i)
+      c.text.mrope_section.push_back(to_int(file, sections, found[i]));
+  }
+  c.text.tie_word_embeddings = file.find_tensor("output.weight") == nullptr;
+  if (const auto* embedding = file.find_tensor("token_embd.weight"))
+    c.text.vocab_size = to_int(file, "token_embd.weight", embedding->rows());
+  const std::string count = arch + ".block_count";
+  if (arch != "qwen3vlmoe" || !file.has(count)) return;
+  const std::int64_t layers = std::min<std::int64_t>(file.integer(count), 4096);
+  for (int n = 0; n < layers; ++n)
+    if (file.find_tensor("blk." + std::to_string(n) + ".ffn_gate.weight") != nullptr)
+      c.text.dense_layers.push_back(n);
+}
+
+void assume_vision(VisionConfig& v, const core::GgufReader& file) {
+  if (file.has("clip.vision.image_size") && file.has("clip.vision.patch_size")) {
+    const std::int64_t size = file.integer("clip.vision.image_size");
+    const std::int64_t patch = file.integer("clip.vision.patch_size");
+    const std::int64_t side = patch > 0 ? size / patch : 0;
+    if (side > 0 && side < 32768) v.num_position_embeddings = static_cast<int>(side * side);
+  }
+  if (!file.has("clip.vision.is_deepstack_layers")) return;
+  const auto& marked = file.booleans("clip.vision.is_deepstack_layers");
+  for (std::size_t n = 0; n < marked.size(); ++n)
+    if (marked[n]) v.deepstack_visual_indexes.push_back(static_cast<int>(n));
+}
+
+// What holds where a file says nothing: derived from the keys and tensors that llama.cpp's converter writes.
+void assume_absent(Config& c, const core::GgufReader& file, const std::string& arch) {
+  assume_text(c, file, arch);
+  assume_vision(c.vision, file);
+  c.special = {.image_pad = token_id(file, "<|image_pad|>"),
+               .video_pad = token_id(file, "<|video_pad|>"),
+               .vision_start = token_id(file, "<|vision_start|>"),
+               .vision_end = token_id(file, "<|vision_end|>"),
+               .im_start = token_id(file, "<|im_start|>"),
+               .im_end = token_id(file, "<|im_end|>")};
+  constexpr std::string_view kEos = "tokenizer.ggml.eos_token_id";
+  if (file.has(kEos)) c.generation.eos_token_id = {to_int(file, kEos, file.integer(kEos))};
+}
+
+void read_triple(const core::GgufReader& file, std::string_view key, std::array<float, 3>& out) {
+  if (!file.has(key)) return;
+  const auto& found = file.numbers(key);
+  core::require(found.size() == 3, file.path(), ": key ", key, " has ", found.size(), " numbers, wanted 3");
+  std::transform(found.begin(), found.end(), out.begin(), [](double x) { return static_cast<float>(x); });
+}
+
+std::string text_or(const core::GgufReader& file, std::string_view key) {
+  return file.has(key) ? file.text(key) : "";
+}
+
+}  // namespace
+
+std::string file_key(std::string_view key, const std::string& architecture) {
+  if (!key.starts_with(kArchMark)) return std::string(key);
+  return architecture + std::string(key.substr(kArchMark.size()));
+}
+
+Config read_config(const core::GgufReader& file) {
+  const std::string& arch = file.text("general.architecture");
+  core::require(arch == "qwen3vl" || arch == "qwen3vlmoe", file.path(), ": is of architecture ", arch,
+                ", wanted qwen3vl or qwen3vlmoe");
+  const std::int64_t version = file.has("tarsier.version") ? file.integer("tarsier.version") : 0;
+  core::require(version <= kFileVersion, file.path(), ": has version ", version,
+                " of this program's keys, which knows up to ", kFileVersion, ": a newer program is needed");
+  core::require(file.has("clip.vision.block_count"), file.path(),
+                ": holds no vision tower (clip.vision.*): it is the text half of a pair");
+  Config c;
+  assume_absent(c, file, arch);
+  FieldReader fields(file, arch);
+  config_fields(c, fields);
+  core::require(fields.missing().empty(), file.path(), ": keys are missing: ", fields.missing());
+  core::require((arch == "qwen3vlmoe") == (c.text.moe.num_experts > 0), file.path(), ": is ", arch, " with ",
+                c.text.moe.num_experts, " experts");
+  // llama.cpp's converter writes the text model's epsilon here; the vision tower's is fixed.
+  if (version == 0) c.vision.layer_norm_eps = VisionConfig{}.layer_norm_eps;
+  c.processor.patch_size = c.vision.patch_size;
+  c.processor.temporal_patch_size = c.vision.temporal_patch_size;
+  c.processor.merge_size = c.vision.spatial_merge_size;
+  processor_fields(c.processor, fields);
+  read_triple(file, "clip.vision.image_mean", c.processor.mean);
+  read_triple(file, "clip.vision.image_std", c.processor.std);
+  c.name = text_or(file, "general.name");
+  c.chat_template = text_or(file, "tokenizer.chat_template");
+  check(c, file.path());
+  return c;
+}
+
+void write_config(core::GgufWriter& file, const Config& c) {
+  const std::string arch = c.architecture();
+  file.set("general.architecture", arch);
+  file.set("general.type", "model");
+  file.set("general.name", c.name);
+  file.set("tarsier.version", kFileVersion);
+  FieldWriter fields(file, arch);
+  config_fields(c, fields);
+  file.set(arch + ".attention.value_length", static_cast<std::uint32_t>(c.text.head_dim));
+  std::vector<std::int64_t> sections(c.text.mrope_section.begin(), c.text.mrope_section.end());
+  sections.resize(4);
+  file.set(arch + ".rope.dimension_sections", std::move(sections));
+  file.set(arch + ".n_deepstack_layers",
+           static_cast<std::uint32_t>(c.vision.deepstack_visual_indexes.size()));
+  file.set("clip.has_vision_encoder", true);
+  file.set("clip.projector_type", "qwen3vl_merger");
+  file.set("clip.use_gelu", true);
+  file.set("clip.vision.image_size",
+           static_cast<std::uint32_t>(c.vision.position_side() * c.vision.patch_size));
+  std::vector<bool> marked(static_cast<std::size_t>(c.vision.depth));
+  for (const int n : c.vision.deepstack_visual_indexes) marked[static_cast<std::size_t>(n)] = true;
+  file.set("clip.vision.is_deepstack_layers", std::move(marked));
+  file.set("clip.vision.image_mean", std::vector<double>(c.processor.mean.begin(), c.processor.mean.end()));
+  file.set("clip.vision.image_std", std::vector<double>(c.processor.std.begin(), c.processor.std.end()));
+  processor_fields(c.processor, fields);
+  if (!c.generation.eos_token_id.empty())
+    file.set("tokenizer.ggml.eos_token_id", static_cast<std::uint32_t>(c.generation.eos_token_id.front()));
+  if (!c.chat_template.empty()) file.set("tokenizer.chat_template", c.chat_template);
+}
+
+}  // namespace tarsier
