@@ -21,6 +21,26 @@ const std::string& Model::path() const { return loaded_->file.path(); }
 const Config& Model::config() const { return loaded_->config; }
 const Tokenizer& Model::tokenizer() const { return loaded_->tokenizer; }
 
+Prompt Model::prompt(const Conversation& conversation, const PromptOptions& options) const {
+  return build_prompt(loaded_->prompt_context(), conversation, options);
+}
+
+Prompt Model::raw_prompt(const std::string& text, const std::vector<std::string>& image_paths) const {
+  return build_raw_prompt(loaded_->prompt_context(), text, image_paths);
+}
+
+Conversation question(std::string text, const std::vector<std::string>& image_paths, std::string system) {
+  Conversation out;
+  if (!system.empty())
+    out.messages.push_back(
+        {.role = "system", .content = {{.kind = ContentPart::Kind::text, .text = std::move(system)}}});
+  Message& user = out.messages.emplace_back(Message{.role = "user"});
+  for (const std::string& path : image_paths)
+    user.content.push_back({.kind = ContentPart::Kind::image, .image = path});
+  user.content.push_back({.kind = ContentPart::Kind::text, .text = std::move(text)});
+  return out;
+}
+
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
     : model_(std::move(model)), timeline_(std::make_unique<Timeline>(model_->loaded(), options)) {}
 Session::~Session() = default;

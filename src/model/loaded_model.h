@@ -4,6 +4,7 @@
 #include <string>
 
 #include "ggml-like-core/gguf/reader.h"
+#include "src/input/prompt.h"
 #include "src/input/tokenizer.h"
 #include "src/model/config.h"
 #include "src/model/weights.h"
@@ -19,6 +20,9 @@ struct LoadedModel {
   Config config;
   Weights weights;
   Tokenizer tokenizer;
+  TemplateKind template_kind;
+
+  PromptContext prompt_context() const;
 };
 
 }  // namespace tarsier
