@@ -1,4 +1,5 @@
-// The subcommands. Each file COMMAND_command.cpp declares its flags and sets what runs when the words of the command line name it.
+// The subcommands. Each file COMMAND_command.cpp declares its flags and sets what runs when the words of the
+// command line name it.
 #pragma once
 
 #include <CLI/App.hpp>

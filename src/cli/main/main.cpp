@@ -27,7 +27,9 @@ int report(std::string_view what) {
 }
 
 int run_program(int argc, const char* const* argv) {
-  CLI::App app{"Answers questions about pictures and videos with models of the Qwen3-VL family, on the processor.", "tarsier"};
+  CLI::App app{
+      "Answers questions about pictures and videos with models of the Qwen3-VL family, on the processor.",
+      "tarsier"};
   app.footer(
       "Examples:\n"
       "  tarsier convert Qwen3-VL-2B-Instruct -o qwen3-vl-2b.gguf --type q8_0\n"

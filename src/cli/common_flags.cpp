@@ -1,0 +1,145 @@
+#include "src/cli/common_flags.h"
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "ggml-like-core/base/error.h"
+#include "ggml-like-core/quant/formats.h"
+
+namespace tarsier::cli {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+ProcessorConfig processor_config(const Model& model, const PromptFlags& flags) {
+  ProcessorConfig processor = model.config().processor;
+  if (flags.min_pixels > 0) processor.image.min_pixels = flags.min_pixels;
+  if (flags.max_pixels > 0) processor.image.max_pixels = flags.max_pixels;
+  core::require(processor.image.min_pixels <= processor.image.max_pixels,
+                "pixels of a picture: found at least ", processor.image.min_pixels, " and at most ",
+                processor.image.max_pixels);
+  return processor;
+}
+
+PromptContext prompt_context(const Model& model, const ProcessorConfig& processor) {
+  const SpecialTokens& special = model.config().special;
+  return {.tokenizer = &model.tokenizer(),
+          .processor = &processor,
+          .kind = template_kind(model.config().chat_template),
+          .image_pad = special.image_pad,
+          .video_pad = special.video_pad,
+          .vision_start = special.vision_start,
+          .vision_end = special.vision_end};
+}
+
+PromptOptions prompt_options(const Model& model, const PromptFlags& flags) {
+  const bool outer =
+      flags.video_markers.empty() ? model.config().video_outer_markers : flags.video_markers == "outer";
+  return {.video_outer_markers = outer, .special_tokens_in_text = flags.special_tokens_in_text};
+}
+
+}  // namespace
+
+std::string format_names() {
+  std::string names;
+  for (const core::FormatInfo& format : core::kFormats)
+    names += (names.empty() ? "" : ", ") + lower(format.name);
+  return names;
+}
+
+core::DType format_named(std::string_view flag, std::string_view name) {
+  const auto dtype = core::format_by_name(name);
+  core::require(dtype.has_value(), flag, ": there is no type ", name, "; wanted one of ", format_names());
+  return *dtype;
+}
+
+void add_model_flag(CLI::App& app, SessionFlags& flags) {
+  app.add_option("-m,--model", flags.model, "The model: a GGUF file made by tarsier convert")
+      ->required()
+      ->type_name("FILE");
+}
+
+void add_session_flags(CLI::App& app, SessionFlags& flags) {
+  app.add_option("--threads", flags.threads, "Threads; 0: all cores")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str()
+      ->type_name("N")
+      ->group("Machine");
+  app.add_option("--context", flags.context, "Tokens that fit; 0: what the model was made for, at most 8192")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->type_name("N")
+      ->group("Machine");
+  app.add_option("--kv-type", flags.kv_type, "Type of the KV cache: f32, f16 or bf16")
+      ->default_str("f16; f32 for a model stored in f32")
+      ->type_name("TYPE")
+      ->group("Machine");
+}
+
+SessionOptions session_options(const SessionFlags& flags) {
+  SessionOptions options;
+  options.threads = flags.threads;
+  options.context = flags.context;
+  if (!flags.kv_type.empty()) options.kv_type = format_named("--kv-type", flags.kv_type);
+  return options;
+}
+
+void add_prompt_flags(CLI::App& app, PromptFlags& flags) {
+  app.add_option("--video-markers", flags.video_markers,
+                 "Around a clip: 'inner' marks only its frames (transformers 4.57), 'outer' the whole clip, "
+                 "too (transformers 5)")
+      ->check(CLI::IsMember({"inner", "outer"}))
+      ->default_str("as the model file says")
+      ->type_name("FORM")
+      ->group("Prompt");
+  app.add_flag("--special-tokens-in-text", flags.special_tokens_in_text,
+               "Special tokens spelled out in the conversation, such as <|im_end|>, take effect")
+      ->group("Prompt");
+  app.add_option("--min-pixels", flags.min_pixels, "Pictures of fewer pixels are enlarged")
+      ->check(CLI::PositiveNumber)
+      ->default_str("the checkpoint's")
+      ->type_name("N")
+      ->group("Prompt");
+  app.add_option("--max-pixels", flags.max_pixels, "Pictures of more pixels are made smaller; less is faster")
+      ->check(CLI::PositiveNumber)
+      ->default_str("the checkpoint's")
+      ->type_name("N")
+      ->group("Prompt");
+}
+
+CLI::Option* add_messages_flag(CLI::App& app, std::string& path) {
+  return app
+      .add_option("--messages", path,
+                  "The whole conversation: a JSON file of messages in transformers' form, with pictures and "
+                  "clips as paths "
+                  "relative to it")
+      ->type_name("FILE");
+}
+
+Prompt make_prompt(const Model& model, const Conversation& conversation, const PromptFlags& flags) {
+  const ProcessorConfig processor = processor_config(model, flags);
+  return build_prompt(prompt_context(model, processor), conversation, prompt_options(model, flags));
+}
+
+Prompt make_raw_prompt(const Model& model, const std::string& text, const std::vector<std::string>& images,
+                       const PromptFlags& flags) {
+  const ProcessorConfig processor = processor_config(model, flags);
+  return build_raw_prompt(prompt_context(model, processor), text, images);
+}
+
+std::string read_standard_input() {
+  std::string text;
+  char part[65536];
+  while (const std::size_t n = std::fread(part, 1, sizeof part, stdin)) text.append(part, n);
+  core::require(std::ferror(stdin) == 0, "standard input: ", std::strerror(errno));
+  return text;
+}
+
+}  // namespace tarsier::cli

@@ -1,0 +1,49 @@
+// Flags that several subcommands share: the model and its session, the conversation and how it becomes a
+// prompt.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/engine.h"
+
+namespace tarsier::cli {
+
+struct SessionFlags {
+  std::string model;
+  int threads = 0;
+  int context = 0;
+  std::string kv_type;
+};
+void add_model_flag(CLI::App& app, SessionFlags& flags);
+void add_session_flags(CLI::App& app, SessionFlags& flags);
+// Error: an unknown --kv-type.
+SessionOptions session_options(const SessionFlags& flags);
+
+struct PromptFlags {
+  std::string video_markers;
+  bool special_tokens_in_text = false;
+  std::int64_t min_pixels = 0;
+  std::int64_t max_pixels = 0;
+};
+void add_prompt_flags(CLI::App& app, PromptFlags& flags);
+// As the model's own functions, with what the flags change.
+Prompt make_prompt(const Model& model, const Conversation& conversation, const PromptFlags& flags);
+Prompt make_raw_prompt(const Model& model, const std::string& text, const std::vector<std::string>& images,
+                       const PromptFlags& flags);
+
+// A JSON file of messages; paths in it are relative to its folder.
+CLI::Option* add_messages_flag(CLI::App& app, std::string& path);
+
+// The format called name. Error: the names that there are.
+core::DType format_named(std::string_view flag, std::string_view name);
+// "f32, f16, bf16, ...": for help texts and errors.
+std::string format_names();
+
+// All the bytes of standard input.
+std::string read_standard_input();
+
+}  // namespace tarsier::cli

@@ -1,0 +1,209 @@
+// tarsier run: one answer to one prompt. The answer goes to standard output as it comes, everything else to
+// standard error.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "ggml-like-core/base/error.h"
+#include "ggml-like-core/base/output_file.h"
+#include "src/cli/boxes.h"
+#include "src/cli/commands.h"
+#include "src/cli/common_flags.h"
+#include "src/cli/sampling_flags.h"
+#include "src/cli/terminal.h"
+#include "src/engine.h"
+#include "src/input/image.h"
+
+namespace tarsier::cli {
+namespace {
+
+struct RunFlags {
+  SessionFlags session;
+  PromptFlags prompt_form;
+  std::unique_ptr<SamplingFlags> sampling;
+  std::vector<std::string> images;
+  std::string system, prompt, messages, save_boxes;
+  std::vector<std::string> stop;
+  int max_tokens = 1024;
+  bool prompt_given = false;
+  bool json = false;
+  bool raw = false;
+};
+
+std::string prompt_text(const RunFlags& flags) {
+  if (flags.prompt_given && flags.prompt != "-") return flags.prompt;
+  core::require(flags.prompt_given || !stdin_is_terminal(),
+                "there is no prompt: give --prompt, --messages, or text on standard input");
+  std::string text = read_standard_input();
+  if (!flags.raw && text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+Prompt the_prompt(const Model& model, const RunFlags& flags) {
+  if (!flags.messages.empty())
+    return make_prompt(model, read_conversation(flags.messages), flags.prompt_form);
+  const std::string text = prompt_text(flags);
+  core::require(!text.empty() || !flags.images.empty(), "the prompt is empty");
+  if (flags.raw) return make_raw_prompt(model, text, flags.images, flags.prompt_form);
+  return make_prompt(model, question(text, flags.images, flags.system), flags.prompt_form);
+}
+
+const char* finish_text(FinishReason finish) {
+  switch (finish) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::cancelled:
+      return "cancelled";
+  }
+  core::bug("unknown finish reason");
+}
+
+double rate(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0; }
+
+std::string stats_line(const Session& session, FinishReason finish) {
+  const SessionStats& s = session.stats();
+  std::string line;
+  if (s.images > 0)
+    line +=
+        fmt::format("{} image{} {:.0f} ms · ", s.images, s.images == 1 ? "" : "s", s.image_seconds * 1000);
+  line += fmt::format("prompt {} tokens, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s · context {} of {}",
+                      s.prompt_tokens, rate(s.prompt_tokens, s.prompt_seconds), s.decoded_tokens,
+                      rate(s.decoded_tokens, s.decode_seconds), session.length(), session.context());
+  if (finish == FinishReason::length) line += " · cut off: no more tokens allowed";
+  if (finish == FinishReason::cancelled) line += " · interrupted";
+  return line;
+}
+
+nlohmann::json stats_json(const Session& session) {
+  const SessionStats& s = session.stats();
+  return {{"images", s.images},
+          {"image_seconds", s.image_seconds},
+          {"prompt_tokens", s.prompt_tokens},
+          {"prompt_seconds", s.prompt_seconds},
+          {"prompt_tokens_per_second", rate(s.prompt_tokens, s.prompt_seconds)},
+          {"reused_tokens", s.reused_tokens},
+          {"decoded_tokens", s.decoded_tokens},
+          {"decode_seconds", s.decode_seconds},
+          {"decode_tokens_per_second", rate(s.decoded_tokens, s.decode_seconds)},
+          {"context_used", session.length()},
+          {"context", session.context()}};
+}
+
+// Draws the answer's boxes on the picture and says where they are.
+nlohmann::json save_boxes(const std::string& answer, const std::string& picture, const std::string& path) {
+  Image image = load_image(picture);
+  const auto boxes = parse_boxes(answer);
+  draw_boxes(image, boxes);
+  const auto bytes = encode_png(image);
+  core::OutputFile out(path, bytes.size());
+  out.append(bytes);
+  out.commit();
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Box& box : boxes) {
+    const PixelBox p = to_pixels(box, image.width, image.height);
+    note(fmt::format("{}: {} at {},{} .. {},{}", path, box.label.empty() ? "box" : box.label, p.left, p.top,
+                     p.right, p.bottom));
+    rows.push_back({{"label", box.label}, {"pixels", {p.left, p.top, p.right, p.bottom}}});
+  }
+  if (boxes.empty()) note(path + ": the answer holds no boxes");
+  return rows;
+}
+
+void check_usage(const RunFlags& flags) {
+  const auto refuse = [](bool wrong, const char* flag, const char* why) {
+    if (wrong) throw CLI::ValidationError(flag, why);
+  };
+  const bool other_prompt = !flags.images.empty() || flags.prompt_given || !flags.system.empty() || flags.raw;
+  refuse(!flags.messages.empty() && other_prompt, "--messages",
+         "holds the whole conversation: it does not go together with --image, --prompt, --system and --raw");
+  refuse(flags.raw && !flags.system.empty(), "--raw",
+         "takes the prompt as it is: it does not go together with --system");
+  refuse(!flags.save_boxes.empty() && flags.images.size() != 1, "--save-boxes", "wants exactly one --image");
+}
+
+int run(const RunFlags& flags) {
+  const std::atomic<bool>* cancel = cancel_on_interrupt();
+  ProgressBar bar;
+  const auto model = Model::open(flags.session.model);
+  GenerateOptions options;
+  options.sampling = flags.sampling->apply(SamplingOptions::defaults(model->config().generation));
+  options.max_tokens = flags.max_tokens;
+  options.stop = flags.stop;
+  const Prompt prompt = the_prompt(*model, flags);
+  Session session(model, session_options(flags.session));
+
+  const PieceCallback stream = [](std::string_view piece) { print(piece); };
+  const GenerateResult result = generate(session, prompt, options, flags.json ? PieceCallback{} : stream,
+                                         {.progress = &bar, .cancel = cancel});
+  if (!flags.json) print("\n");
+  nlohmann::json boxes;
+  if (!flags.save_boxes.empty() && result.finish != FinishReason::cancelled)
+    boxes = save_boxes(result.text, flags.images.front(), flags.save_boxes);
+  if (flags.json) {
+    nlohmann::json out = {{"text", result.text},
+                          {"ids", result.ids},
+                          {"finish", finish_text(result.finish)},
+                          {"stats", stats_json(session)}};
+    if (!boxes.is_null()) out["boxes"] = boxes;
+    print(out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  } else {
+    note(stats_line(session, result.finish));
+  }
+  return result.finish == FinishReason::cancelled ? kInterrupted : kOk;
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("run", "Answers one prompt about pictures, a video, or nothing but text");
+  const auto flags = std::make_shared<RunFlags>();
+  add_model_flag(*command, flags->session);
+  command->add_option("--image", flags->images, "A picture (PNG, JPEG, WebP, GIF, BMP, PNM); again for more")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  CLI::Option* prompt = command->add_option("--prompt", flags->prompt, "The question; - reads standard input")
+                            ->default_str("standard input, unless that is a terminal")
+                            ->type_name("TEXT");
+  command->add_option("--system", flags->system, "The system message")->type_name("TEXT");
+  add_messages_flag(*command, flags->messages);
+  command->add_option("--max-tokens", flags->max_tokens, "Most tokens of the answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_option("--stop", flags->stop, "Text that ends the answer; again for more")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  command->add_flag("--json", flags->json,
+                    "Print one JSON object (text, ids, finish, stats) when the answer is whole");
+  command->add_flag("--raw", flags->raw,
+                    "No chat template: the prompt as it is, with a <|image_pad|> for each picture");
+  command
+      ->add_option("--save-boxes", flags->save_boxes,
+                   "Draw the answer's bbox_2d boxes on the picture into this PNG file")
+      ->type_name("FILE");
+  flags->sampling = std::make_unique<SamplingFlags>(*command);
+  add_prompt_flags(*command, flags->prompt_form);
+  add_session_flags(*command, flags->session);
+  command->footer(
+      "Examples:\n"
+      "  tarsier run -m model.gguf --image cat.jpg --prompt 'What is this?'\n"
+      "  tarsier run -m model.gguf --image a.png --image b.png --prompt 'What changed?' --temperature 0\n"
+      "  tarsier run -m model.gguf --image street.jpg --prompt 'Locate every car.' --save-boxes boxes.png\n"
+      "  tarsier run -m model.gguf --messages conversation.json --json\n"
+      "  echo 'Tell me a joke.' | tarsier run -m model.gguf\n"
+      "\nCtrl-C ends the answer and keeps what is printed; a second one leaves at once.");
+  command->callback([flags, prompt, &action] {
+    flags->prompt_given = prompt->count() > 0;
+    check_usage(*flags);
+    action = [flags] { return run(*flags); };
+  });
+}
+
+}  // namespace tarsier::cli

@@ -1,0 +1,290 @@
+// The program as people use it: command lines, exit codes, what goes to which stream.
+#include "tests/cli/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "src/cli/boxes.h"
+#include "src/input/image.h"
+
+namespace {
+
+using nlohmann::json;
+using test::Output;
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// The dense demo model, converted once for each test program.
+class Program : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<test::TemporaryFolder>();
+    const Output made = test::run("tarsier convert models/tiny-vl-dense -o " + model());
+    ASSERT_EQ(made.code, 0) << made.err;
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+  static std::string model() { return *folder_ / "dense.gguf"; }
+  static std::string file(const std::string& name) { return *folder_ / name; }
+  static Output run(const std::string& flags, const std::string& input = {}) {
+    return test::run("tarsier run -m " + model() + " --temperature 0 " + flags, input);
+  }
+
+  static std::unique_ptr<test::TemporaryFolder> folder_;
+};
+std::unique_ptr<test::TemporaryFolder> Program::folder_;
+
+constexpr const char* kPicture = "--image examples/pictures/two-shapes.png";
+constexpr const char* kAnswer = "A yellow cross on the left and a red circle on the right.\n";
+
+TEST_F(Program, the_answer_alone_goes_to_standard_output) {
+  const Output o = run(std::string(kPicture) + " --prompt 'Describe this image.'");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.out, kAnswer);
+  EXPECT_THAT(
+      o.err,
+      ContainsRegex(
+          "^1 image [0-9]+ ms · prompt 26 tokens, .* tok/s · answer .* · context [0-9]+ of [0-9]+\n$"));
+  EXPECT_THAT(o.err, Not(HasSubstr("\x1b")));  // no terminal: no colours, no bars
+}
+
+TEST_F(Program, the_prompt_may_come_from_standard_input) {
+  for (const char* flag : {"", "--prompt -"}) {
+    const Output o = run(std::string(kPicture) + " " + flag, "Describe this image.\n");
+    EXPECT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.out, kAnswer) << flag;
+  }
+}
+
+TEST_F(Program, a_raw_prompt_is_taken_as_it_is) {
+  const Output o =
+      run(std::string("--raw ") + kPicture,
+          "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Describe this image.<|im_end|>\n"
+          "<|im_start|>assistant\n");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.out, kAnswer);
+}
+
+TEST_F(Program, json_holds_text_ids_and_figures) {
+  const Output o = run(std::string(kPicture) + " --json --prompt 'Describe this image.'");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.err, "");
+  const json j = json::parse(o.out);
+  EXPECT_EQ(j["text"].get<std::string>() + "\n", kAnswer);
+  EXPECT_EQ(j["finish"], "stop");
+  EXPECT_EQ(j["stats"]["prompt_tokens"], 26);
+  EXPECT_EQ(j["stats"]["images"], 1);
+  EXPECT_GT(j["stats"]["image_seconds"].get<double>(), 0);
+  EXPECT_GT(j["stats"]["prompt_tokens_per_second"].get<double>(), 0);
+  EXPECT_GE(j["stats"]["context"].get<int>(), j["stats"]["context_used"].get<int>());
+  EXPECT_GT(j["ids"].size(), 5U);
+}
+
+TEST_F(Program, an_answer_ends_at_the_limit_and_at_a_stop_text) {
+  const std::string question = std::string(kPicture) + " --json --prompt 'Describe this image.' ";
+  const json cut = json::parse(run(question + "--max-tokens 3").out);
+  EXPECT_EQ(cut["finish"], "length");
+  EXPECT_EQ(cut["ids"].size(), 3U);
+  const json stopped = json::parse(run(question + "--stop ' on the'").out);
+  EXPECT_EQ(stopped["finish"], "stop");
+  EXPECT_EQ(stopped["text"], "A yellow cross");
+}
+
+TEST_F(Program, the_same_seed_gives_the_same_answer) {
+  const std::string question =
+      "--prompt 'Name three shapes.' --temperature 3 --top-p 1 --max-tokens 24 --json --seed ";
+  const auto ids = [&](const std::string& seed) {
+    return json::parse(test::run("tarsier run -m " + model() + " " + question + seed).out)["ids"];
+  };
+  EXPECT_EQ(ids("5"), ids("5"));
+  EXPECT_NE(ids("5"), ids("6"));
+}
+
+TEST_F(Program, boxes_of_the_answer_are_drawn_on_the_picture) {
+  const std::string png = file("boxes.png");
+  const Output o = run(std::string(kPicture) + " --json --prompt 'Locate every shape.' --save-boxes " + png);
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json j = json::parse(o.out);
+  ASSERT_EQ(j["boxes"].size(), 2U);
+  EXPECT_EQ(j["boxes"][0]["label"], "yellow cross");
+  EXPECT_EQ(j["boxes"][1]["label"], "red circle");
+  const auto drawn = tarsier::load_image(png);
+  ASSERT_EQ(drawn.width, 128);
+  ASSERT_EQ(drawn.height, 96);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto corner = j["boxes"][i]["pixels"].get<std::vector<int>>();
+    const auto at = static_cast<std::size_t>((corner[1] * 128 + corner[0]) * 3);
+    EXPECT_EQ(drawn.rgb[at], tarsier::cli::box_colour(i)[0]);
+    EXPECT_EQ(drawn.rgb[at + 2], tarsier::cli::box_colour(i)[2]);
+  }
+}
+
+TEST_F(Program, a_conversation_with_a_clip_comes_from_a_messages_file) {
+  const Output o = run("--messages examples/pictures/clip.json");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.out, "A blue star moves from left to right.\n");
+}
+
+TEST_F(Program, score_finds_a_right_answer_likelier_than_a_wrong_one) {
+  const auto nll = [&](const std::string& name, const std::string& answer) {
+    const json messages = {{"messages",
+                            {{{"role", "user"}, {"content", "What is 3 plus 4?"}},
+                             {{"role", "assistant"}, {"content", answer}}}}};
+    std::ofstream(file(name)) << messages.dump();
+    const Output o = test::run("tarsier score --json -m " + model() + " --messages " + file(name));
+    EXPECT_EQ(o.code, 0) << o.err;
+    const json j = json::parse(o.out);
+    std::string text;
+    double sum = 0;
+    for (const json& token : j["tokens"]) {
+      text += token["text"];
+      sum -= token["log_prob"].get<double>();
+      EXPECT_GE(token["entropy"].get<double>(), 0);
+    }
+    EXPECT_EQ(text, answer + "<|im_end|>");
+    EXPECT_NEAR(j["nll"].get<double>(), sum / static_cast<double>(j["tokens"].size()), 1e-9);
+    EXPECT_NEAR(j["perplexity"].get<double>(), std::exp(j["nll"].get<double>()), 1e-9);
+    return j["nll"].get<double>();
+  };
+  EXPECT_LT(nll("right.json", "3 plus 4 is 7."), 0.5);
+  EXPECT_GT(nll("wrong.json", "Bananas fly 9 times."), 2);
+}
+
+TEST_F(Program, score_of_all_tokens_leaves_out_the_first_and_the_pictures) {
+  const json messages = {
+      {"messages",
+       {{{"role", "user"},
+         {"content",
+          {{{"type", "image"}, {"image", TARSIER_SOURCE "/examples/pictures/one-shape.png"}},
+           {{"type", "text"}, {"text", "Hi"}}}}}}}};
+  std::ofstream(file("all.json")) << messages.dump();
+  const Output o = test::run("tarsier score --json --all -m " + model() + " --messages " + file("all.json"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json j = json::parse(o.out);
+  EXPECT_THAT(o.out, Not(HasSubstr("image_pad")));
+  EXPECT_EQ(j["tokens"].back()["text"], "\n");
+}
+
+TEST_F(Program, inspect_tells_types_memory_and_kernels) {
+  const Output o = test::run("tarsier inspect --tensors --plan " + model());
+  EXPECT_EQ(o.code, 0) << o.err;
+  for (const char* part : {"general.architecture = \"qwen3vl\"", "token_embd.weight", "bits per weight",
+                           "kv cache", "Kernels: ", "Plan of one token"})
+    EXPECT_THAT(o.out, HasSubstr(part));
+  const json j = json::parse(test::run("tarsier inspect --json --context 1000 " + model()).out);
+  EXPECT_EQ(j["total"]["weights"].get<long>(),
+            j["text"]["weights"].get<long>() + j["vision"]["weights"].get<long>());
+  // keys and values x 4 layers x 2 heads x 64 x 2 bytes
+  EXPECT_EQ(j["memory"]["kv_cache"].get<long>(), 2L * 4 * 2 * 64 * 2 * 1000);
+}
+
+TEST_F(Program, inspect_says_why_a_file_cannot_run) {
+  std::filesystem::copy_file(model(), file("short.gguf"), std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::resize_file(file("short.gguf"), 100000);
+  const Output o = test::run("tarsier inspect " + file("short.gguf"));
+  EXPECT_EQ(o.code, 1);
+  EXPECT_THAT(o.err, StartsWith("tarsier: " + file("short.gguf")));
+}
+
+TEST_F(Program, quantize_makes_a_smaller_file_that_still_answers) {
+  const Output made =
+      test::run("tarsier quantize " + model() + " -o " + file("q8.gguf") + " --type q8_0 --vision-type q8_0");
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_LT(std::filesystem::file_size(file("q8.gguf")), std::filesystem::file_size(model()) * 6 / 10);
+  const Output o = test::run("tarsier run --temperature 0 -m " + file("q8.gguf") + " " + kPicture +
+                             " --prompt 'Describe this image.'");
+  EXPECT_EQ(o.out, kAnswer) << o.err;
+}
+
+TEST_F(Program, an_error_is_one_line_and_code_1) {
+  const std::vector<std::string> commands = {
+      "tarsier run -m /nowhere.gguf --prompt x",
+      "tarsier run -m README.md --prompt x",
+      "tarsier run -m " + model() + " --image /nowhere.png --prompt x",
+      "tarsier run -m " + model() + " --image README.md --prompt x",
+      "tarsier run -m " + model() + " --messages README.md",
+      "tarsier run -m " + model() + " --prompt x --temperature -1",
+      "tarsier run -m " + model() + " --prompt x --kv-type q9",
+      "tarsier run -m " + model() + " --prompt 'much too long for this' --context 4",
+      "tarsier run -m " + model(),  // nothing on standard input
+      "tarsier convert /nowhere -o x.gguf",
+      "tarsier convert models/tiny-vl-dense -o /nowhere/x.gguf",
+      "tarsier convert models/tiny-vl-dense models/tiny-vl-moe -o x.gguf",
+      "tarsier convert models/tiny-vl-dense --type q99 -o x.gguf",
+      "tarsier score -m " + model() + " --messages examples/pictures/clip.json",  // no assistant
+      "TARSIER_ISA=abacus tarsier --version",
+  };
+  for (const std::string& command : commands) {
+    const Output o = test::run(command);
+    EXPECT_EQ(o.code, 1) << command << "\n" << o.err;
+    EXPECT_THAT(o.err, ContainsRegex("^tarsier: [^\n]+\n$")) << command;
+    EXPECT_EQ(o.out, "") << command;
+  }
+}
+
+TEST_F(Program, a_wrong_command_line_is_code_2) {
+  const std::vector<std::string> commands = {
+      "tarsier",
+      "tarsier fly",
+      "tarsier run --prompt x",
+      "tarsier run -m x --max-tokens none",
+      "tarsier run -m x --max-tokens 0",
+      "tarsier run -m x --raw --system y --prompt z",
+      "tarsier run -m x --messages a.json --prompt z",
+      "tarsier run -m x --save-boxes b.png --prompt z",
+      "tarsier run -m x --video-markers sideways --prompt z",
+      "tarsier convert models/tiny-vl-dense",
+      "tarsier quantize x.gguf -o y.gguf",
+  };
+  for (const std::string& command : commands) {
+    const Output o = test::run(command);
+    EXPECT_EQ(o.code, 2) << command << "\n" << o.err;
+    EXPECT_THAT(o.err, StartsWith("tarsier: ")) << command;
+    EXPECT_EQ(o.out, "") << command;
+  }
+}
+
+TEST_F(Program, every_command_explains_itself) {
+  const Output all = test::run("tarsier --help");
+  EXPECT_EQ(all.code, 0);
+  for (const std::string command : {"convert", "quantize", "run", "inspect", "trace", "score"}) {
+    EXPECT_THAT(all.out, HasSubstr(command));
+    const Output o = test::run("tarsier " + command + " --help");
+    EXPECT_EQ(o.code, 0);
+    EXPECT_THAT(o.out, HasSubstr("Examples:\n  tarsier " + command)) << command;
+  }
+  EXPECT_THAT(test::run("tarsier --version").out,
+              ContainsRegex("^tarsier [0-9.]+ \\(kernels [a-z0-9_]+; processor: .*\\)\n$"));
+}
+
+TEST_F(Program, the_first_interrupt_ends_the_answer_and_keeps_what_is_printed) {
+  // --stop that never comes and an id that cannot end: text goes on to the limit unless interrupted.
+  const Output o = test::run(
+      "timeout --preserve-status -s INT 1.5 tarsier run -m " + model() +
+      " --temperature 5 --top-p 1 --max-tokens 100000 --context 100000 --prompt 'Count to ten.' --raw");
+  EXPECT_EQ(o.code, 130) << o.err;
+  EXPECT_THAT(o.err, HasSubstr("interrupted"));
+  EXPECT_GT(o.out.size(), 20U);
+}
+
+TEST_F(Program, a_closed_pipe_is_quiet) {
+  const Output o = test::run("tarsier inspect --tensors --plan " + model() + " | head -n 1");
+  EXPECT_EQ(o.err, "");
+  EXPECT_EQ(std::count(o.out.begin(), o.out.end(), '\n'), 1);
+}
+
+TEST_F(Program, a_full_disk_is_an_error) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "there is no /dev/full on this system";
+  const Output o = test::run("tarsier inspect " + model() + " >/dev/full");
+  EXPECT_EQ(o.code, 1);
+  EXPECT_EQ(o.err, "tarsier: standard output: No space left on device\n");
+}
+
+}  // namespace
