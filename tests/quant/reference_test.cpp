@@ -1,0 +1,205 @@
+// The definition of the formats against bytes and weights computed elsewhere, and the quantizers against
+// bounds.
+#include "ggml-like-core/quant/reference.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace core {
+namespace {
+
+std::vector<char> file(const std::string& name) {
+  std::ifstream in(std::string(TARSIER_TEST_DATA "/formats-gguf/") + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::vector<float> round_trip(DType dtype, const std::vector<float>& x) {
+  std::vector<std::byte> row(row_bytes(dtype, static_cast<std::int64_t>(x.size())));
+  quantize_row(row.data(), dtype, x);
+  std::vector<float> back(x.size());
+  dequantize_row(back, dtype, row.data());
+  return back;
+}
+
+double squared_error(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(static_cast<double>(a[i]) - b[i], 2);
+  return sum;
+}
+
+std::vector<float> random_row(std::size_t n, unsigned seed, const std::function<float(float)>& shape) {
+  std::mt19937 rng(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(n);
+  for (float& v : x) v = shape(normal(rng));
+  return x;
+}
+
+// tests/data/formats-gguf: blocks of fixed bytes, and their weights by the gguf package.
+TEST(Reference, decodes_fixed_bytes_to_the_weights_that_gguf_gives) {
+  for (const FormatInfo& f : kFormats) {
+    if (f.dtype == DType::f32) continue;  // bytes are values
+    const std::vector<char> blocks = file(std::string(f.name) + ".blocks");
+    const std::vector<char> weights = file(std::string(f.name) + ".weights");
+    const std::size_t n = weights.size() / sizeof(float);
+    ASSERT_GE(n, 256U) << f.name;
+    ASSERT_EQ(row_bytes(f.dtype, static_cast<std::int64_t>(n)), blocks.size());
+    std::vector<float> expected(n);
+    std::copy_n(weights.data(), weights.size(), reinterpret_cast<char*>(expected.data()));
+    std::vector<float> found(n);
+    dequantize_row(found, f.dtype, blocks.data());
+    EXPECT_EQ(found, expected) << f.name;
+  }
+}
+
+// |weight - x| <= step / 2 and the rounding of the f16 scale (2^-11, at most 128 steps away): the plain
+// formats.
+TEST(Reference, plain_formats_stay_within_half_a_step) {
+  for (const unsigned seed : {1U, 2U, 3U}) {
+    const std::vector<float> x = random_row(32, seed, [](float v) { return v * v * v; });
+    float largest = 0;
+    for (const float v : x) largest = std::max(largest, std::abs(v));
+    const std::vector<float> q8 = round_trip(DType::q8_0, x);
+    const std::vector<float> q4 = round_trip(DType::q4_0, x);
+    const std::vector<float> f16 = round_trip(DType::f16, x);
+    const std::vector<float> bf16 = round_trip(DType::bf16, x);
+    EXPECT_EQ(round_trip(DType::f32, x), x);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      EXPECT_LE(std::abs(q8[i] - x[i]), largest / 127 * (0.5F + 128 * 0x1p-11F));
+      // The side opposite to the largest value has codes up to 7 only: there it may be a whole step.
+      EXPECT_LE(std::abs(q4[i] - x[i]), largest / 8 * (1.0F + 8 * 0x1p-11F));
+      EXPECT_LE(std::abs(f16[i] - x[i]), std::abs(x[i]) * 0x1p-11F + 0x1p-25F);
+      EXPECT_LE(std::abs(bf16[i] - x[i]), std::abs(x[i]) * 0x1p-8F);
+    }
+  }
+}
+
+// Range quantization of groups with exact scales: what a format of so many levels does without any search.
+double range_error(const std::vector<float>& x, std::size_t group, int levels, bool with_min) {
+  double error = 0;
+  for (std::size_t i = 0; i < x.size(); i += group) {
+    float low = 0;
+    float high = 0;
+    for (std::size_t j = i; j < i + group; ++j) {
+      low = std::min(low, x[j]);
+      high = std::max(high, x[j]);
+    }
+    if (!with_min) low = -(high = std::max(high, -low));
+    const float step = (high - low) / static_cast<float>(levels - 1);
+    for (std::size_t j = i; j < i + group; ++j)
+      error += std::pow(low + step * std::round((x[j] - low) / step) - x[j], 2);
+  }
+  return error;
+}
+
+// The formats of 256 store scales in 6 or 8 bits, and still do no worse than 5 % over exact scales: the
+// search pays for it.
+TEST(Reference, searched_scales_are_as_good_as_exact_ranges) {
+  const std::vector<std::function<float(float)>> shapes = {
+      [](float v) { return v; }, [](float v) { return v * std::abs(v); },
+      [](float v) { return std::abs(v) + 0.1F; }, [](float v) { return 0.02F * v - 0.001F; }};
+  for (const auto& shape : shapes) {
+    const std::vector<float> x = random_row(64 * 256, 7, shape);
+    const double allowed = 1.05 * 1.05;
+    EXPECT_LE(squared_error(round_trip(DType::q4_K, x), x), allowed * range_error(x, 32, 16, true));
+    EXPECT_LE(squared_error(round_trip(DType::q5_K, x), x), allowed * range_error(x, 32, 32, true));
+    EXPECT_LE(squared_error(round_trip(DType::q6_K, x), x), allowed * range_error(x, 16, 63, false));
+  }
+}
+
+TEST(Reference, more_bits_are_better) {
+  const std::vector<float> x = random_row(32 * 256, 9, [](float v) { return v; });
+  double last = 0;
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q6_K, DType::q5_K,
+                            DType::q4_K, DType::q4_0}) {
+    const double error = squared_error(round_trip(dtype, x), x);
+    EXPECT_GE(error, last) << info(dtype).name;
+    last = error;
+  }
+}
+
+TEST(Reference, finite_rows_stay_finite_and_zeros_stay_zero) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  constexpr float kLeast = std::numeric_limits<float>::denorm_min();
+  const std::vector<std::vector<float>> patterns = {{0},
+                                                    {kMost},
+                                                    {-kMost},
+                                                    {kMost, -kMost},
+                                                    {kLeast},
+                                                    {-kLeast, kLeast},
+                                                    {1e-38F, 2e-38F},
+                                                    {65504, 65536},
+                                                    {-1},
+                                                    {1},
+                                                    {-1000, -1000.5F},
+                                                    {1000, 1000.5F},
+                                                    {kMost, 0, kLeast},
+                                                    {1e-7F, -3e-8F},
+                                                    {0, 0, 0, 0, 0, 0, 0, 5e8F}};
+  for (const auto& pattern : patterns) {
+    std::vector<float> x(512);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = pattern[i % pattern.size()];
+    float largest = 0;
+    for (const float v : x) largest = std::max(largest, std::abs(v));
+    for (const FormatInfo& f : kFormats) {
+      const std::vector<float> back = round_trip(f.dtype, x);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        ASSERT_TRUE(std::isfinite(back[i])) << f.name << " " << pattern[0];
+        ASSERT_LE(std::abs(back[i]), largest * 1.07F + 1e-5F) << f.name << " " << x[i];
+        if (largest == 0) {
+          ASSERT_EQ(back[i], 0) << f.name;
+        }
+        // Where f16 scales reach, a row of few values is met closely.
+        if (largest < 1e6F && largest > 1) {
+          ASSERT_NEAR(back[i], x[i], largest / 12) << f.name;
+        }
+      }
+    }
+  }
+}
+
+TEST(Reference, weights_of_extreme_blocks_have_the_extreme_codes) {
+  std::vector<float> x(256, -3);
+  x[1] = 5;
+  for (const FormatInfo& f : kFormats) {
+    const std::vector<float> back = round_trip(f.dtype, x);
+    for (std::size_t i = 0; i < x.size(); ++i)
+      EXPECT_NEAR(back[i], x[i], 5.0 / 16 + 0.01) << f.name << " " << i;
+  }
+}
+
+TEST(Reference, dot_is_the_double_sum_of_weights) {
+  const std::vector<float> x = random_row(256, 4, [](float v) { return v; });
+  const std::vector<float> w = random_row(256, 5, [](float v) { return v; });
+  for (const FormatInfo& f : kFormats) {
+    std::vector<std::byte> row(row_bytes(f.dtype, 256));
+    quantize_row(row.data(), f.dtype, w);
+    const std::vector<float> weights = round_trip(f.dtype, w);
+    double sum = 0;
+    for (std::size_t i = 0; i < 256; ++i) sum += static_cast<double>(weights[i]) * x[i];
+    EXPECT_DOUBLE_EQ(dot(f.dtype, row.data(), x), sum) << f.name;
+  }
+}
+
+TEST(Reference, rows_may_lie_at_odd_addresses) {
+  const std::vector<float> x = random_row(512, 6, [](float v) { return v; });
+  for (const FormatInfo& f : kFormats) {
+    std::vector<std::byte> row(row_bytes(f.dtype, 512) + 1);
+    quantize_row(row.data() + 1, f.dtype, x);
+    std::vector<float> back(512);
+    dequantize_row(back, f.dtype, row.data() + 1);
+    EXPECT_EQ(back, round_trip(f.dtype, x)) << f.name;
+  }
+}
+
+}  // namespace
+}  // namespace core
