@@ -66,7 +66,7 @@ TEST(Sampler, presence_and_frequency_penalties_cover_the_answer_only) {
   const int prompt[] = {0};
   Sampler sampler({.temperature = 0, .presence_penalty = 0.5, .frequency_penalty = 0.4}, prompt, 2);
   const auto next = [&](std::vector<float> logits) { return sampler.next(logits, 2); };
-  EXPECT_EQ(next({1, 0}), 0);    // not seen in the answer yet
+  EXPECT_EQ(next({1, 0}), 0);     // not seen in the answer yet
   EXPECT_EQ(next({1, 0.2F}), 1);  // 1 - 0.9 = 0.1
   EXPECT_EQ(next({1, 0}), 0);     // 0.1 and -0.9
   EXPECT_EQ(next({1, 0.7F}), 1);  // 1 - 0.5 - 0.8 = -0.3 and 0.7 - 0.9 = -0.2
