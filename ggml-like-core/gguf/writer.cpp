@@ -115,6 +115,11 @@ void GgufWriter::set(const std::string& key, GgufValue value) {
     found->second = std::move(value);
 }
 
+bool GgufWriter::has(const std::string& key) const {
+  return std::any_of(metadata_.begin(), metadata_.end(),
+                     [&](const auto& entry) { return entry.first == key; });
+}
+
 std::size_t GgufWriter::add_tensor(const std::string& name, DType dtype,
                                    std::span<const std::int64_t> shape) {
   bug_if(out_ != nullptr, "tensors are declared before begin()");

@@ -21,6 +21,7 @@ class GgufWriter {
   // Keys keep the order of the first set(). Error: an empty key or one over 65,535 bytes. general.alignment
   // (UINT32, a power of two, before the first tensor) is obeyed.
   void set(const std::string& key, GgufValue value);
+  bool has(const std::string& key) const;
   // shape: outermost first, as HF writes it. Returns the tensor's number. Error: name taken or over 64 bytes
   // (GGUF's limit), row length no multiple of the format's block.
   std::size_t add_tensor(const std::string& name, DType dtype, std::span<const std::int64_t> shape);
