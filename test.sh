@@ -81,7 +81,7 @@ if ! $quick; then
   check clang-format bash -c "git ls-files '*.cpp' '*.h' '*.inl' | xargs clang-format --dry-run -Werror"
 
   step "clang-tidy"
-  check clang-tidy scripts/tidy.sh build
+  check clang-tidy scripts/tidy.sh build-clang
 fi
 
 step "all"

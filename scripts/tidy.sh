@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# clang-tidy over our sources (not the tests, not the generated per-instruction-set files), in parallel, with the flags of build/.
+# clang-tidy over our sources (not the tests, not the generated per-instruction-set files), in parallel, with the flags of build-clang.
 # A file that passed is not looked at again until it, a header of ours that it includes, or .clang-tidy changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export build=${1:-build}
+export build=${1:-build-clang}
 export passed="${XDG_CACHE_HOME:-$HOME/.cache}/tarsier-tidy"
 mkdir -p "$passed"
 
