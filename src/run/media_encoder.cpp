@@ -53,6 +53,7 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     begin = end;
   }
   for (const std::size_t i : todo) keep(items[i].hash, out[i]);
+  encoded_ += static_cast<int>(todo.size());
   return out;
 }
 

@@ -39,6 +39,7 @@ class MediaEncoder {
   std::vector<std::shared_ptr<const MediaRows>> encode(std::span<const MediaItem> items,
                                                        std::string_view modality, Runner& runner,
                                                        const RunControl& control);
+  int encoded() const { return encoded_; }  // items that were not known
 
  private:
   using Rows = std::shared_ptr<const MediaRows>;
@@ -54,6 +55,7 @@ class MediaEncoder {
     Rows rows;
   };
   std::list<Entry> kept_;  // latest first
+  int encoded_ = 0;
 };
 
 }  // namespace tarsier

@@ -116,7 +116,7 @@ bool Timeline::encode_media(const Prompt& prompt, std::span<const Source> source
     auto rows = encoder_.encode(items, modality, runner_, control);
     if (rows.empty()) return false;
     for (std::size_t i = 0; i < rows.size(); ++i) media_[places[i]] = std::move(rows[i]);
-    stats_.images += static_cast<int>(items.size());
+    stats_.images = encoder_.encoded();
   }
   return true;
 }

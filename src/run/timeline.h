@@ -32,7 +32,8 @@ struct SessionOptions {
 // What a session has spent since it was made. Seconds of wall time.
 struct SessionStats {
   double image_seconds = 0, prompt_seconds = 0, decode_seconds = 0;
-  int images = 0, prompt_tokens = 0, reused_tokens = 0, decoded_tokens = 0;
+  int images = 0;  // encoded, not taken from memory
+  int prompt_tokens = 0, reused_tokens = 0, decoded_tokens = 0;
 };
 
 // The logits of one row of a prompt.

@@ -1,0 +1,125 @@
+// What quantization costs: KL divergence from the F32 file over the prompt and the fixture's 48 ids,
+// teacher-forced.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <iostream>
+#include <memory>
+
+#include "tests/model_files.h"
+#include "tests/safetensors_file.h"
+
+namespace {
+
+constexpr double kMostQ8Divergence = 1e-3;  // mean over tokens, nats
+
+// prompt with more text tokens behind it.
+tarsier::Prompt extended(tarsier::Prompt prompt, const std::vector<int>& ids) {
+  for (const int id : ids) {
+    const int position = static_cast<int>(prompt.ids.size()) + prompt.positions.rope_delta;
+    prompt.ids.push_back(id);
+    prompt.token_types.push_back(0);
+    prompt.answer.push_back(0);
+    for (auto* axis : {&prompt.positions.t, &prompt.positions.h, &prompt.positions.w})
+      axis->push_back(position);
+  }
+  return prompt;
+}
+
+using Rows = std::vector<std::vector<float>>;
+
+Rows all_logits(const std::shared_ptr<const tarsier::Model>& model, const tarsier::Prompt& prompt,
+                const tarsier::RunControl& control = {}) {
+  Rows rows;
+  tarsier::Session session(model);
+  session.read_all(
+      prompt, [&](int, std::span<const float> logits) { rows.emplace_back(logits.begin(), logits.end()); },
+      control);
+  return rows;
+}
+
+// The experts that each layer's router took.
+class Routing final : public tarsier::ValueObserver {
+ public:
+  bool wants(std::string_view name) const override { return name.ends_with(".router.experts"); }
+  void value(std::string_view, std::string_view, std::span<const std::int64_t>,
+             std::span<const std::byte> bytes) override {
+    std::vector<std::int64_t> wide(bytes.size() / sizeof(std::int64_t));
+    std::memcpy(wide.data(), bytes.data(), bytes.size());
+    experts.emplace_back(wide.begin(), wide.end());  // layers come in order
+  }
+  std::vector<std::vector<std::int32_t>> experts;
+};
+
+double divergence(const std::vector<float>& from, const std::vector<float>& to) {
+  const auto log_softmax = [](const std::vector<float>& x) {
+    const double top = *std::max_element(x.begin(), x.end());
+    double sum = 0;
+    for (const float v : x) sum += std::exp(v - top);
+    std::vector<double> out;
+    for (const float v : x) out.push_back(v - top - std::log(sum));
+    return out;
+  };
+  const std::vector<double> p = log_softmax(from);
+  const std::vector<double> q = log_softmax(to);
+  double sum = 0;
+  for (std::size_t i = 0; i < p.size(); ++i) sum += std::exp(p[i]) * (p[i] - q[i]);
+  return sum;
+}
+
+struct Mean {
+  double sum = 0, worst = 0;
+  int count = 0;
+  void add(double x) { sum += x, worst = std::max(worst, x), ++count; }
+  double mean() const { return sum / count; }
+};
+
+// Mean divergence over all cases; routing of the F32 run forced, or free.
+Mean measure(const std::string& name, const std::string& type, const std::string& vision_type, bool forced) {
+  const test::ModelFile exact(name);
+  const test::ModelFile file(name, type, vision_type);
+  Mean mean;
+  for (const test::FixtureCase& c : test::fixture_cases(name)) {
+    const auto ids = test::read_json(c.folder + "/result.json").at("greedy_ids").get<std::vector<int>>();
+    const tarsier::Prompt prompt = extended(test::fixture_prompt(*exact.model(), c), ids);
+    Routing routing;
+    if (forced) {
+      tarsier::Session session(exact.model());
+      session.sync(prompt, {.values = &routing});
+    }
+    const Rows from = all_logits(exact.model(), prompt);
+    const Rows to = all_logits(file.model(), prompt, {.forced_experts = forced ? &routing.experts : nullptr});
+    for (std::size_t i = 0; i < from.size(); ++i) mean.add(divergence(from[i], to[i]));
+  }
+  std::cout << name << " " << type << ", vision " << vision_type << (forced ? ", experts of the F32 run" : "")
+            << ": mean KL " << mean.mean() << ", worst " << mean.worst << " over " << mean.count
+            << " tokens\n";
+  return mean;
+}
+
+TEST(Quantized, q8_0_dense_is_close_to_f32) {
+  EXPECT_LT(measure("tiny-vl-dense", "q8_0", "bf16", false).mean(), kMostQ8Divergence);
+  EXPECT_LT(measure("tiny-vl-dense", "q8_0", "q8_0", false).mean(), kMostQ8Divergence);
+}
+
+TEST(Quantized, q8_0_moe_is_close_to_f32_with_the_same_experts) {
+  EXPECT_LT(measure("tiny-vl-moe", "q8_0", "bf16", true).mean(), kMostQ8Divergence);
+  EXPECT_LT(measure("tiny-vl-moe", "q8_0", "q8_0", true).mean(), kMostQ8Divergence);
+  measure("tiny-vl-moe", "q8_0", "bf16", false);  // free routing is reported
+}
+
+// Smaller types are reported; what is asserted is that more bits are not worse.
+TEST(Quantized, smaller_types_cost_more) {
+  double before = 0;
+  for (const char* type : {"q8_0", "q6_k", "q5_k", "q4_k"}) {
+    const double mean = measure("tiny-vl-dense", type, "bf16", false).mean();
+    EXPECT_GT(mean, before) << type;
+    before = mean;
+  }
+  measure("tiny-vl-dense", "q4_0", "bf16", false);
+  measure("tiny-vl-moe", "q4_k", "bf16", true);
+  measure("tiny-vl-moe", "q4_k", "bf16", false);
+}
+
+}  // namespace
