@@ -1,0 +1,206 @@
+// Matrix products and conversions of every table and format.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "tests/kernels/tables.h"
+#include "tests/shapes.h"
+
+namespace core {
+namespace {
+
+constexpr double kEps = std::numeric_limits<float>::epsilon() / 2;
+
+// Row lengths for a format: tails around every vector length, or whole blocks around the depth of a strip.
+std::vector<std::int64_t> lengths(const FormatInfo& f) {
+  std::vector<std::int64_t> k;
+  if (f.block_len == 1) {
+    for (std::int64_t n = 1; n <= 35; ++n) k.push_back(n);
+    k.insert(k.end(), {47, 63, 64, 65, 96, 257});
+  } else if (f.block_len == 32) {
+    k = {32, 64, 96, 480, 512, 544, 2048, 2080};
+  } else {
+    k = {256, 512, 768, 2048, 2304};
+  }
+  return k;
+}
+
+struct Sum {
+  double value = 0;
+  double magnitude = 0;  // of all products together, before signs cancel
+};
+
+Sum reference(const Weights& w, const Activations& x, std::int64_t r, std::int64_t t) {
+  Sum sum;
+  const bool plain = info(w.dtype).block_len == 1;
+  for (std::int64_t begin = 0; begin < w.k; begin += 32) {
+    double most_w = 0;
+    double total_x = 0;
+    for (std::int64_t i = begin; i < std::min(begin + 32, w.k); ++i) {
+      const double a = w.values[static_cast<std::size_t>(r * w.k + i)];
+      const double b = x.values[static_cast<std::size_t>(t * w.k + i)];
+      sum.value += a * b;
+      if (plain) sum.magnitude += std::abs(a * b);
+      most_w = std::max(most_w, std::abs(a));
+      total_x += std::abs(b);
+    }
+    // scale * code and minimum are summed apart. The minimum is a weight of the group (code 0), so neither is
+    // over 2 max|w|.
+    if (!plain) sum.magnitude += 3 * most_w * total_x;
+  }
+  return sum;
+}
+
+// Every partial sum is at most the magnitude and is rounded at most twice a step. A step is one product for
+// plain formats, and one group, of 16 weights at least, for the others, whose sums of integers are exact; 8
+// more for the lanes, the weights themselves (three roundings) and the activation's scale.
+double bound(const Sum& s, const FormatInfo& f, std::int64_t k) {
+  const auto steps = static_cast<double>(f.block_len == 1 ? k : 2 * k / 16);
+  return kEps * (2 * steps + 8) * s.magnitude + 1e-37;
+}
+
+struct Product {
+  Product(const KernelTable& table, const Weights& w, Activations& x, std::int64_t rows, std::int64_t tokens)
+      : stride(rows + 3), out(tokens * stride) {
+    table.mat[*format_index(w.dtype)].mat_mul(out.data(), stride, w.data(), w.stride, rows, x.at(0), x.stride,
+                                              tokens, w.k);
+    out.expect_untouched(table.name);
+    for (std::int64_t t = 0; t < tokens; ++t)
+      for (std::int64_t r = rows; r < stride; ++r)
+        EXPECT_EQ(out[t * stride + r], Guarded::kCanary)
+            << table.name << ": written beside a row of the output";
+  }
+  std::int64_t stride;
+  Guarded out;
+};
+
+TEST(MatMul, equals_the_double_precision_loop_for_every_format_and_tail) {
+  for (const KernelTable* table : supported_tables())
+    for (const FormatInfo& f : kFormats)
+      for (const std::int64_t k : lengths(f)) {
+        constexpr std::int64_t kRows = 5;
+        constexpr std::int64_t kTokens = 13;
+        const Weights w(f.dtype, kRows, k, static_cast<unsigned>(k));
+        Activations x(*table, f.dtype, kTokens, k, random_floats(kTokens * k, 77));
+        const Product product(*table, w, x, kRows, kTokens);
+        for (std::int64_t t = 0; t < kTokens; ++t)
+          for (std::int64_t r = 0; r < kRows; ++r) {
+            const Sum expected = reference(w, x, r, t);
+            ASSERT_NEAR(product.out[t * product.stride + r], expected.value, bound(expected, f, k))
+                << table->name << " " << f.name << " k " << k << " row " << r << " token " << t;
+          }
+      }
+}
+
+// The promise that makes chunked prompts equal whole ones, and threads invisible.
+TEST(MatMul, of_any_number_of_rows_and_tokens_equals_one_by_one_bit_for_bit) {
+  for (const KernelTable* table : supported_tables())
+    for (const FormatInfo& f : kFormats) {
+      const std::int64_t k = f.block_len == 1 ? 67 : 2304;
+      const std::int64_t most_rows = emulated() ? 9 : 70;
+      constexpr std::int64_t kTokens = 29;
+      const Weights w(f.dtype, most_rows, k, 5);
+      Activations x(*table, f.dtype, kTokens, k, random_floats(kTokens * k, 6));
+      std::vector<float> single(static_cast<std::size_t>(most_rows * kTokens));
+      const MatKernels& mat = table->mat[*format_index(f.dtype)];
+      for (std::int64_t t = 0; t < kTokens; ++t)
+        for (std::int64_t r = 0; r < most_rows; ++r)
+          mat.mat_mul(&single[static_cast<std::size_t>(t * most_rows + r)], 1,
+                      w.data() + static_cast<std::size_t>(r) * w.stride, w.stride, 1, x.at(t), x.stride, 1,
+                      k);
+      for (const std::int64_t rows : {std::int64_t{0}, std::int64_t{1}, std::int64_t{2}, std::int64_t{3},
+                                      std::int64_t{4}, std::int64_t{5}, most_rows})
+        for (std::int64_t tokens = 0; tokens <= kTokens; tokens += tokens < 13 ? 1 : 4) {
+          const Product product(*table, w, x, rows, tokens);
+          for (std::int64_t t = 0; t < tokens; ++t)
+            for (std::int64_t r = 0; r < rows; ++r)
+              ASSERT_EQ(product.out[t * product.stride + r],
+                        single[static_cast<std::size_t>(t * most_rows + r)])
+                  << table->name << " " << f.name << " " << rows << " x " << tokens << " at " << r << ", "
+                  << t;
+        }
+    }
+}
+
+// All codes and scales at their extremes: catches 16-bit sums that saturate.
+TEST(MatMul, survives_extreme_codes) {
+  for (const KernelTable* table : supported_tables())
+    for (const FormatInfo& f : kFormats) {
+      if (f.block_len == 1) continue;
+      constexpr std::int64_t kLength = 512;
+      for (const int byte : {0x00, 0xff, 0x7f, 0x80, 0x0f, 0xf0})
+        for (const float activation : {1.0F, -1.0F}) {
+          Weights w(f.dtype, 1, kLength, 1);
+          std::fill(w.bytes.begin(), w.bytes.end(), static_cast<std::byte>(byte));
+          visit(f.dtype, [&]<class Q>() {
+            for (std::size_t b = 0; b < kLength / Q::block_len; ++b) {
+              typename Q::Block block;
+              std::memcpy(&block, w.at(0) + b * sizeof block, sizeof block);
+              if constexpr (requires { block.scale_f16; }) block.scale_f16 = 0x3c00;  // 1
+              if constexpr (requires { block.min_scale_f16; }) block.min_scale_f16 = 0x3c00;
+              std::memcpy(w.at(0) + b * sizeof block, &block, sizeof block);
+            }
+          });
+          dequantize_row(w.values, f.dtype, w.at(0));
+          Activations x(*table, f.dtype, 1, kLength, std::vector<float>(kLength, activation));
+          const Product product(*table, w, x, 1, 1);
+          const Sum expected = reference(w, x, 0, 0);
+          // The activation is 127 / 127: scale rounded once.
+          ASSERT_NEAR(product.out[0], expected.value, bound(expected, f, kLength))
+              << table->name << " " << f.name << " byte " << byte << " activation " << activation;
+        }
+    }
+}
+
+TEST(Activation, is_the_nearest_of_255_levels_and_the_same_in_every_table) {
+  std::vector<float> x = random_floats(512, 3);
+  for (std::size_t i = 32; i < 64; ++i) x[i] = 0;
+  for (std::size_t i = 64; i < 96; ++i) x[i] = i % 2 == 0 ? 1.0F : -1.0F;
+  for (std::size_t i = 96; i < 128; ++i) x[i] *= 1e-38F;
+  for (std::size_t i = 128; i < 160; ++i) x[i] *= 1e37F;
+  for (const FormatInfo& f : kFormats) {
+    if (f.block_len == 1) continue;
+    for (const KernelTable* table : supported_tables()) {
+      Activations a(*table, f.dtype, 1, 512, x);
+      Activations scalar(kernels_scalar, f.dtype, 1, 512, x);
+      EXPECT_EQ(a.values, scalar.values) << table->name << " " << f.name;
+      for (std::size_t i = 0; i < 512; ++i) {
+        const auto q = static_cast<int>(static_cast<std::int8_t>(a.at(0)[i]));
+        ASSERT_GE(q, -127);  // so that a kernel may negate it
+        float largest = 0;
+        for (std::size_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j)
+          largest = std::max(largest, std::abs(x[j]));
+        ASSERT_NEAR(a.values[i], x[i], std::max(largest / 254.0 * (1 + 512 * kEps), 2e-30))
+            << f.name << " " << i;
+      }
+    }
+  }
+}
+
+TEST(Activation, of_float_formats_is_the_row_itself) {
+  const std::vector<float> x = random_floats(67, 8);
+  for (const KernelTable* table : supported_tables())
+    for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+      Activations a(*table, dtype, 1, 67, x);
+      EXPECT_EQ(std::memcmp(a.at(0), x.data(), 67 * sizeof(float)), 0) << table->name;
+    }
+}
+
+TEST(DequantizeRow, equals_the_reference_bit_for_bit) {
+  for (const KernelTable* table : supported_tables())
+    for (const FormatInfo& f : kFormats)
+      for (const std::int64_t k : lengths(f)) {
+        const Weights w(f.dtype, 1, k, 2);
+        Guarded out(k);
+        table->mat[*format_index(f.dtype)].dequantize_row(out.data(), w.data(), k);
+        out.expect_untouched(table->name);
+        for (std::int64_t i = 0; i < k; ++i)
+          ASSERT_EQ(out[i], w.values[static_cast<std::size_t>(i)])
+              << table->name << " " << f.name << " " << i;
+      }
+}
+
+}  // namespace
+}  // namespace core
