@@ -47,7 +47,7 @@ void multiply_strip_blas(const OpContext& c, const MatProduct& p, std::int64_t f
 std::int64_t strip_rows(const MatProduct& p, std::int64_t n) {
   if (n > 4) return kPromptStrip;
   const auto rows = static_cast<std::int64_t>(kDecodeStripBytes / p.row_stride());
-  return std::clamp<std::int64_t>(rows / 4 * 4, 4, kPromptStrip);
+  return std::clamp<std::int64_t>(rows / 16 * 16, 16, kPromptStrip);  // whole lanes of rows
 }
 
 std::size_t converted_bytes(const MatKernels& mat, bool blas, std::int64_t k) {
