@@ -18,7 +18,7 @@ INNER = "without_outer_markers"
 
 
 def cases(folder):
-    """-> [(name, case folder, folder of the dump, video markers written around the video?)]"""
+    """-> [(name, case folder, folder of the dump, markers around whole videos?)]"""
     out = []
     for case in sorted(os.listdir(folder)):
         d = os.path.join(folder, case)
@@ -40,7 +40,7 @@ def call(command, show):
 def run_shape(a, shape, folder, checkpoint, scratch):
     """-> (cases, failed cases)."""
     model = os.path.join(scratch, "model.gguf")
-    if not call([a.tarsier, "convert", checkpoint, model, "--type", a.type, "--vision-type", a.vision_type] + a.convert_args.split(), a.verbose):
+    if not call([a.tarsier, "convert", checkpoint, "-o", model, "--type", a.type, "--vision-type", a.vision_type] + a.convert_args.split(), a.verbose):
         print(f"{shape:34s} FAILED: convert", flush=True)
         return 1, 1
     todo = [c for c in cases(folder) if not a.cases or c[0].split("/")[0] in a.cases.split(",")]
@@ -49,8 +49,8 @@ def run_shape(a, shape, folder, checkpoint, scratch):
         trace = os.path.join(scratch, "trace.safetensors")
         with open(os.path.join(reference, "result.json"), encoding="utf-8") as f:
             tokens = len(json.load(f)["greedy_ids"])
-        ok = call([a.tarsier, "trace", model, os.path.join(d, "messages.json"), "-o", trace, "--tokens", str(tokens)]
-                  + (["--video-markers"] if markers else []) + a.trace_args.split(), a.verbose)
+        ok = call([a.tarsier, "trace", "-m", model, "--messages", os.path.join(d, "messages.json"), "-o", trace, "--greedy", str(tokens)]
+                  + ["--video-markers", "outer" if markers else "inner"] + a.trace_args.split(), a.verbose)
         line = f"{shape:34s} {case:38s}"
         if ok:
             report = compare(reference, trace, a.bound, a.logit_bound)
