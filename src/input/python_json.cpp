@@ -1,14 +1,18 @@
-// JSON as Python prints it: ", " and ": " between, floats as repr(), keys in their order.
+// JSON as Python's json.dumps(value, ensure_ascii=False) prints it.
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <string>
 
+#include "ggml-like-core/base/error.h"
 #include "src/input/chat_template.h"
 
 namespace tarsier {
 namespace {
 
-void print_string(std::string& out, std::string_view text) {
+constexpr int kMaxDepth = 500;  // Python gives up at about a thousand
+
+void put_string(std::string& out, const std::string& text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += '"';
   for (const char c : text) {
@@ -29,27 +33,24 @@ void print_string(std::string& out, std::string_view text) {
       case '\t':
         out += "\\t";
         break;
-      case '\b':
-        out += "\\b";
-        break;
       case '\f':
         out += "\\f";
         break;
+      case '\b':
+        out += "\\b";
+        break;
       default:
-        if (byte < 0x20) {
-          out += "\\u00";
-          out += kHex[byte >> 4];
-          out += kHex[byte & 15];
-        } else {
+        if (byte < 0x20)
+          out.append("\\u00") += {kHex[byte >> 4], kHex[byte & 15]};
+        else
           out += c;
-        }
     }
   }
   out += '"';
 }
 
-// repr(float): the shortest digits that read back, in plain notation for exponents -4 to 15.
-void print_float(std::string& out, double x) {
+// Python's repr(float): the shortest digits that read back; an exponent below 1e-4 and from 1e16 on.
+void put_float(std::string& out, double x) {
   if (std::isnan(x)) {
     out += "NaN";
     return;
@@ -58,25 +59,20 @@ void print_float(std::string& out, double x) {
     out += x < 0 ? "-Infinity" : "Infinity";
     return;
   }
-  std::array<char, 64> buffer{};
-  const auto print = [&](std::chars_format format) {
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), x, format).ptr;
-    return std::string_view(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
-  };
-  const std::string_view scientific = print(std::chars_format::scientific);
-  const std::string_view digits = scientific.substr(scientific.find('e') + 1);
-  int exponent = 0;
-  std::from_chars(digits.data() + (digits[0] == '+' ? 1 : 0), digits.data() + digits.size(), exponent);
-  if (exponent < -4 || exponent >= 16) {
-    out += scientific;
+  std::array<char, 64> text{};
+  char* const begin = text.data();
+  const double size = std::fabs(x);
+  if (size != 0 && (size < 1e-4 || size >= 1e16)) {
+    out.append(begin, std::to_chars(begin, begin + text.size(), x, std::chars_format::scientific).ptr);
     return;
   }
-  const std::string_view plain = print(std::chars_format::fixed);
-  out += plain;
-  if (plain.find('.') == std::string_view::npos) out += ".0";
+  const std::string fixed(begin, std::to_chars(begin, begin + text.size(), x, std::chars_format::fixed).ptr);
+  out += fixed;
+  if (fixed.find('.') == std::string::npos) out += ".0";
 }
 
-void print(std::string& out, const Json& value) {
+void put(std::string& out, const Json& value, int depth) {
+  core::require(depth < kMaxDepth, "JSON is nested deeper than ", kMaxDepth, " levels");
   switch (value.type()) {
     case Json::value_t::object: {
       out += '{';
@@ -84,26 +80,24 @@ void print(std::string& out, const Json& value) {
       for (const auto& [key, member] : value.items()) {
         if (!first) out += ", ";
         first = false;
-        print_string(out, key);
+        put_string(out, key);
         out += ": ";
-        print(out, member);
+        put(out, member, depth + 1);
       }
       out += '}';
       break;
     }
     case Json::value_t::array: {
       out += '[';
-      bool first = true;
-      for (const auto& member : value) {
-        if (!first) out += ", ";
-        first = false;
-        print(out, member);
+      for (std::size_t i = 0; i < value.size(); ++i) {
+        if (i > 0) out += ", ";
+        put(out, value[i], depth + 1);
       }
       out += ']';
       break;
     }
     case Json::value_t::string:
-      print_string(out, value.get_ref<const std::string&>());
+      put_string(out, value.get_ref<const std::string&>());
       break;
     case Json::value_t::boolean:
       out += value.get<bool>() ? "true" : "false";
@@ -115,7 +109,7 @@ void print(std::string& out, const Json& value) {
       out += std::to_string(value.get<std::uint64_t>());
       break;
     case Json::value_t::number_float:
-      print_float(out, value.get<double>());
+      put_float(out, value.get<double>());
       break;
     default:
       out += "null";
@@ -126,7 +120,7 @@ void print(std::string& out, const Json& value) {
 
 std::string python_json(const Json& value) {
   std::string out;
-  print(out, value);
+  put(out, value, 0);
   return out;
 }
 

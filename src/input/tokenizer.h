@@ -32,6 +32,17 @@ struct TokenizerData {
   std::vector<std::uint8_t> sentencepiece;  // serialized model; when not empty libsentencepiece does the work
 };
 
+// A run of a text that somebody wrote.
+struct TextPart {
+  std::string_view text;
+  bool parse_special = false;
+};
+// The ids of parts that were encoded as one text.
+struct EncodedParts {
+  std::vector<int> ids;
+  std::vector<int> part;  // by token: the part in which it begins
+};
+
 // Immutable after construction, so thread-safe.
 class Tokenizer {
  public:
@@ -45,6 +56,9 @@ class Tokenizer {
   // parse_special: added tokens spelled out in the text become their ids, as HF does; else the text is only
   // text. Bytes that are not UTF-8 count as U+FFFD.
   std::vector<int> encode(std::string_view text, bool parse_special) const;
+  // The same for parts that follow one another without a seam, where added tokens count only inside a part
+  // that says so.
+  EncodedParts encode(std::span<const TextPart> parts) const;
   // Bytes that do not form UTF-8 become U+FFFD, as in HF. Ids out of range decode to nothing.
   std::string decode(std::span<const int> ids, bool skip_special = false) const;
   // The raw bytes of one token, for streaming: may be a part of a character. Empty for ids out of range and
