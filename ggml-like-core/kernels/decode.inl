@@ -1,4 +1,4 @@
-// What kernels need to know of each quantized format: how a group of 32 weights becomes codes in bytes, and
+// What kernels need to know of each quantized format: how a block becomes codes in bytes, and
 // what the scales of a block are. Included only by make_table.inl.
 //
 // weight = scale[group] * (code - offset) - min[group], a group being 32 or 16 weights.
@@ -43,33 +43,84 @@ inline constexpr bool kSigned = (Codes<Q>::max_code > 127) && !V::unsigned_codes
 template <class V, class Q>
 inline constexpr int kOffset = kSigned<V, Q> ? 0 : Codes<Q>::offset;
 
-// The codes of weights 32 g .. 32 g + 31 of the block at p.
-template <class V, class Q, int g>
-[[gnu::always_inline]] inline typename V::Bytes codes_of(const std::uint8_t* p) {
+// The 32 bytes at offset of each row's block, turned so that words[j] holds bytes 4 j .. 4 j + 3 of every
+// row.
+template <class V>
+[[gnu::always_inline]] inline void turned_bytes(typename V::Words (&words)[8],
+                                                const std::uint8_t* const (&block)[V::lanes],
+                                                std::size_t offset) {
+  typename V::Bytes rows[V::lanes];
+  unroll<V::lanes>([&](auto r) { rows[r.value] = V::load_bytes(block[r.value] + offset); });
+  V::interleave(words, rows);
+}
+
+// The codes of one block of V::lanes rows: out[k / 4][lane][4].
+template <class V, class Q>
+[[gnu::always_inline]] inline void codes_of(std::uint8_t* out, const std::uint8_t* const (&block)[V::lanes]) {
   using Block = typename Q::Block;
+  using Words = typename V::Words;
+  constexpr int kWord = 4 * V::lanes;
   if constexpr (Q::dtype == core::DType::q8_0) {
-    const auto q = V::load_bytes(p + offsetof(Block, q));
-    if constexpr (kSigned<V, Q>)
-      return q;
-    else
-      return V::flip_sign(q);  // q + 128
+    Words words[8];
+    turned_bytes<V>(words, block, offsetof(Block, q));
+    unroll<8>([&](auto j) {
+      V::store_words(out + j.value * kWord,
+                     kSigned<V, Q> ? words[j.value] : V::flip_sign(words[j.value]));  // q + 128
+    });
   } else if constexpr (Q::dtype == core::DType::q4_0) {
-    return V::load_nibbles(p + offsetof(Block, nibbles));
+    // Only 16 bytes: they may be the last ones of the file.
+    typename V::Bytes rows[V::lanes];
+    unroll<V::lanes>(
+        [&](auto r) { rows[r.value] = V::load_16_bytes(block[r.value] + offsetof(Block, nibbles)); });
+    Words words[8];
+    V::interleave(words, rows);
+    unroll<4>([&](auto j) {
+      V::store_words(out + j.value * kWord, V::template bits_of<0, 15>(words[j.value]));
+      V::store_words(out + (4 + j.value) * kWord, V::template bits_of<4, 15>(words[j.value]));
+    });
   } else if constexpr (Q::dtype == core::DType::q4_K) {
-    return V::template bits_of<4 * (g % 2), 15>(V::load_bytes(p + offsetof(Block, nibbles) + 32 * (g / 2)));
+    unroll<4>([&](auto pair) {
+      Words words[8];
+      turned_bytes<V>(words, block, offsetof(Block, nibbles) + 32 * pair.value);
+      unroll<8>([&](auto j) {
+        std::uint8_t* low = out + (16 * pair.value + j.value) * kWord;
+        V::store_words(low, V::template bits_of<0, 15>(words[j.value]));
+        V::store_words(low + 8 * kWord, V::template bits_of<4, 15>(words[j.value]));
+      });
+    });
   } else if constexpr (Q::dtype == core::DType::q5_K) {
-    const auto low =
-        V::template bits_of<4 * (g % 2), 15>(V::load_bytes(p + offsetof(Block, nibbles) + 32 * (g / 2)));
-    return V::join(low, V::template bits_of<g, 1, 4>(V::load_bytes(p + offsetof(Block, high_bits))));
+    Words high[8];
+    turned_bytes<V>(high, block, offsetof(Block, high_bits));
+    unroll<4>([&](auto pair) {
+      constexpr int kGroup = 2 * decltype(pair)::value;
+      Words words[8];
+      turned_bytes<V>(words, block, offsetof(Block, nibbles) + 32 * pair.value);
+      unroll<8>([&](auto j) {
+        std::uint8_t* low = out + (8 * kGroup + j.value) * kWord;
+        V::store_words(low, V::join(V::template bits_of<0, 15>(words[j.value]),
+                                    V::template bits_of<kGroup, 1, 4>(high[j.value])));
+        V::store_words(low + 8 * kWord, V::join(V::template bits_of<4, 15>(words[j.value]),
+                                                V::template bits_of<kGroup + 1, 1, 4>(high[j.value])));
+      });
+    });
   } else {
     static_assert(Q::dtype == core::DType::q6_K);
-    constexpr int half = g / 4;
-    constexpr int quarter = g % 4;
-    const auto low = V::template bits_of<4 * (quarter / 2), 15>(
-        V::load_bytes(p + offsetof(Block, low_bits) + 64 * half + 32 * (quarter % 2)));
-    const auto high =
-        V::template bits_of<2 * quarter, 3, 4>(V::load_bytes(p + offsetof(Block, high_bits) + 32 * half));
-    return V::join(low, high);
+    unroll<2>([&](auto half) {
+      Words high[8];
+      turned_bytes<V>(high, block, offsetof(Block, high_bits) + 32 * half.value);
+      unroll<2>([&](auto side) {
+        constexpr int kSide = decltype(side)::value;
+        Words words[8];
+        turned_bytes<V>(words, block, offsetof(Block, low_bits) + 64 * half.value + 32 * kSide);
+        unroll<8>([&](auto j) {
+          std::uint8_t* low = out + (32 * half.value + 8 * kSide + j.value) * kWord;
+          V::store_words(low, V::join(V::template bits_of<0, 15>(words[j.value]),
+                                      V::template bits_of<2 * kSide, 3, 4>(high[j.value])));
+          V::store_words(low + 16 * kWord, V::join(V::template bits_of<4, 15>(words[j.value]),
+                                                   V::template bits_of<2 * kSide + 4, 3, 4>(high[j.value])));
+        });
+      });
+    });
   }
 }
 
@@ -88,14 +139,12 @@ template <class V, class Q>
     // here four groups at once: one byte of a lane each).
     static_assert(offsetof(Block, scale_f16) == 0 && offsetof(Block, min_scale_f16) == 2 &&
                   offsetof(Block, scales) == 4);
-    alignas(64) std::uint8_t head[32 * lanes];
-    typename V::Bytes rows[lanes];
-    for (int r = 0; r < lanes; ++r) rows[r] = V::load_bytes(block[r]);
-    V::interleave(head, rows);
-    const auto both = V::load_i32(head);
-    const auto a = V::load_i32(head + 4 * lanes);
-    const auto b = V::load_i32(head + 8 * lanes);
-    const auto c = V::load_i32(head + 12 * lanes);
+    typename V::Words head[8];
+    turned_bytes<V>(head, block, 0);
+    const auto both = V::to_i32(head[0]);
+    const auto a = V::to_i32(head[1]);
+    const auto b = V::to_i32(head[2]);
+    const auto c = V::to_i32(head[3]);
     const auto scale = V::low_f16(both);
     const auto min_scale = V::low_f16(V::template shift_right<16>(both));
     const auto top_bits = [](typename V::i32 v) __attribute__((always_inline)) {
@@ -118,16 +167,12 @@ template <class V, class Q>
   } else {
     static_assert(Q::dtype == core::DType::q6_K);
     // Sub-scales are signed bytes; 16 bytes before them are read only to have 32.
-    alignas(64) std::uint8_t tail[32 * lanes];
-    typename V::Bytes rows[lanes];
-    for (int r = 0; r < lanes; ++r) {
-      halves[r] = read<std::uint16_t>(block[r] + offsetof(Block, scale_f16));
-      rows[r] = V::load_bytes(block[r] + offsetof(Block, sub_scales) - 16);
-    }
-    V::interleave(tail, rows);
+    for (int r = 0; r < lanes; ++r) halves[r] = read<std::uint16_t>(block[r] + offsetof(Block, scale_f16));
+    typename V::Words tail[8];
+    turned_bytes<V>(tail, block, offsetof(Block, sub_scales) - 16);
     const auto scale = V::load_f16(halves);
     unroll<4>([&](auto word) {
-      const auto four = V::load_i32(tail + (4 + word.value) * 4 * lanes);
+      const auto four = V::to_i32(tail[4 + word.value]);
       unroll<4>([&](auto byte) {
         constexpr int kUp = 24 - 8 * decltype(byte)::value;
         const auto one = V::template shift_right_signed<24>(V::template shift_left<kUp>(four));

@@ -70,7 +70,12 @@ template <class V, class Q, int R, int C>
   unroll<R>([&](auto r) { unroll<C>([&](auto c) { sum[r.value][c.value] = V::zero(); }); });
   const auto step = [&](const auto& weights_of, const auto& activations_of) __attribute__((always_inline)) {
     typename V::f32 weights[R];
-    unroll<R>([&](auto r) { weights[r.value] = weights_of(w + r.value * w_stride); });
+    unroll<R>([&](auto r) {
+      weights[r.value] = weights_of(w + r.value * w_stride);
+      // One token waits for memory: the next rows are asked for now, as rows are too short a stream to be
+      // foreseen.
+      if constexpr (C == 1) __builtin_prefetch(w + (R + r.value) * w_stride, 0, 2);
+    });
     unroll<C>([&](auto c) {
       const auto v = activations_of(x + c.value * x_stride);
       unroll<R>([&](auto r) { sum[r.value][c.value] = V::fma(weights[r.value], v, sum[r.value][c.value]); });

@@ -22,23 +22,20 @@ void quant_dequantize_row(float* out, const void* row, std::int64_t k) {
   // The scales of one block are made by the scalar vector type, whose only lane is this row.
   alignas(64) float scales[kBlock / kGroup];
   alignas(64) float mins[kBlock / kGroup];
-  alignas(64) std::uint8_t codes[32];
+  alignas(64) std::uint8_t codes[kBlock];
   for (std::int64_t i = 0; i < k; i += kBlock, p += sizeof(typename Q::Block)) {
     const std::uint8_t* const block[1] = {p};
     scales_of<Scalar, Q>(scales, mins, block);
-    unroll<kBlock / 32>([&](auto g) {
-      write(codes, codes_of<Scalar, Q, decltype(g)::value>(p));
-      for (int j = 0; j < 32; j += V::lanes) {
-        const int group = (32 * decltype(g)::value + j) / kGroup;
-        const auto code =
-            kSigned<Scalar, Q>
-                ? V::template shift_right_signed<24>(V::template shift_left<24>(V::load_u8(codes + j)))
-                : V::add_i32(V::load_u8(codes + j), V::set_i32(-kOffset<Scalar, Q>));
-        auto weight = V::mul(V::set(scales[group]), V::to_f32(code));
-        if constexpr (Codes<Q>::has_min) weight = V::sub(weight, V::set(mins[group]));
-        V::store(out + i + 32 * decltype(g)::value + j, weight);
-      }
-    });
+    codes_of<Scalar, Q>(codes, block);
+    for (int j = 0; j < kBlock; j += V::lanes) {
+      const auto code =
+          kSigned<Scalar, Q>
+              ? V::template shift_right_signed<24>(V::template shift_left<24>(V::load_u8(codes + j)))
+              : V::add_i32(V::load_u8(codes + j), V::set_i32(-kOffset<Scalar, Q>));
+      auto weight = V::mul(V::set(scales[j / kGroup]), V::to_f32(code));
+      if constexpr (Codes<Q>::has_min) weight = V::sub(weight, V::set(mins[j / kGroup]));
+      V::store(out + i + j, weight);
+    }
   }
 }
 
@@ -87,22 +84,23 @@ struct Strip {
   float* mins;          // the same, where the format has them
 };
 
-// rows[r]: the first block wanted of row r.
+// rows[r]: the first block wanted of row r. ahead: from a byte to the one that is wanted next time. Many
+// short pieces of rows are not a stream that processors foresee: told of them, they read at full speed.
 template <class V, class Q>
-void unpack(const Strip& strip, const std::uint8_t* const (&rows)[V::lanes], std::int64_t blocks) {
+void unpack(const Strip& strip, const std::uint8_t* const (&rows)[V::lanes], std::int64_t blocks,
+            std::size_t ahead) {
   constexpr int kLanes = V::lanes;
   constexpr int kGroups = Q::block_len / Codes<Q>::group;
   const std::uint8_t* block[kLanes];
   for (int r = 0; r < kLanes; ++r) block[r] = rows[r];
   for (std::int64_t b = 0; b < blocks; ++b) {
     scales_of<V, Q>(strip.scales + b * kGroups * kLanes, strip.mins + b * kGroups * kLanes, block);
-    std::uint8_t* out = strip.codes + b * Q::block_len * kLanes;
-    unroll<Q::block_len / 32>([&](auto g) {
-      typename V::Bytes codes[kLanes];
-      unroll<kLanes>([&](auto r) { codes[r.value] = codes_of<V, Q, decltype(g)::value>(block[r.value]); });
-      V::interleave(out + g.value * 32 * kLanes, codes);
-    });
-    for (int r = 0; r < kLanes; ++r) block[r] += sizeof(typename Q::Block);
+    codes_of<V, Q>(strip.codes + b * Q::block_len * kLanes, block);
+    for (int r = 0; r < kLanes; ++r) {
+      for (std::size_t line = 0; line < sizeof(typename Q::Block); line += 64)
+        __builtin_prefetch(block[r] + ahead + line, 0, 2);
+      block[r] += sizeof(typename Q::Block);
+    }
   }
 }
 
@@ -141,7 +139,7 @@ template <class V, class Q, int C>
       unroll<C>([&](auto c) { pairs[c.value] = V::no_pairs(); });
       unroll<kChain>([&](auto j) {
         constexpr int kStep = decltype(part)::value * kChain + decltype(j)::value;
-        const auto code = V::load_codes(codes + kStep * 4 * kLanes);
+        const auto code = V::load_words(codes + kStep * 4 * kLanes);
         unroll<C>([&](auto c) {
           pairs[c.value] =
               V::template dot4<kSigned<V, Q>>(pairs[c.value], code, q + c.value * stride + 4 * kStep);
@@ -224,7 +222,7 @@ void quant_strips(const MatArguments& m) {
           rows[l] = m.w + static_cast<std::size_t>(source) * m.w_stride +
                     static_cast<std::size_t>(k / Q::block_len) * sizeof(typename Q::Block);
         }
-        unpack<V, Q>(strips[count], rows, depth / Q::block_len);
+        unpack<V, Q>(strips[count], rows, depth / Q::block_len, kLanes * m.w_stride);
       }
       for (std::int64_t token = 0; token < m.tokens; token += V::quant_columns) {
         const std::int64_t n = m.tokens - token < V::quant_columns ? m.tokens - token : V::quant_columns;

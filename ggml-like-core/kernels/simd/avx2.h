@@ -4,11 +4,10 @@
 #include <immintrin.h>
 
 #include "ggml-like-core/kernels/simd/common.h"
-#include "ggml-like-core/kernels/simd/x86_bytes.h"
 
 namespace {
 
-struct Avx2 : X86Bytes {
+struct Avx2 {
   static constexpr int lanes = 8;
   static constexpr int tile_rows = 2;  // 2 x 6 sums, 2 rows and 1 column: 15 of 16 registers
   static constexpr int tile_columns = 6;
@@ -74,7 +73,6 @@ struct Avx2 : X86Bytes {
 
   using i32 = __m256i;
   static i32 set_i32(std::int32_t x) { return _mm256_set1_epi32(x); }
-  static i32 load_i32(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static i32 load_u8(const void* p) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
   }
@@ -101,24 +99,35 @@ struct Avx2 : X86Bytes {
     return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
   }
 
-  static void interleave(void* out, const Bytes (&rows)[lanes]) {
-    __m256i words[8];
+  using Bytes = __m256i;
+  static Bytes load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static Bytes load_16_bytes(const void* p) { return _mm256_zextsi128_si256(load8(p)); }
+  using Words = __m256i;
+  static void interleave(Words (&words)[8], const Bytes (&rows)[lanes]) {
     for (int i = 0; i < 8; ++i) words[i] = rows[i];
     transpose_words(words);
-    for (int i = 0; i < 8; ++i) _mm256_store_si256(static_cast<__m256i*>(out) + i, words[i]);
   }
+  static Words load_words(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
+  static void store_words(void* p, Words w) { _mm256_store_si256(static_cast<__m256i*>(p), w); }
+  static i32 to_i32(Words w) { return w; }
+  // Shifts are of 16 bits; what crosses a byte on the right is masked away.
+  template <int right, std::uint8_t mask, int left = 0>
+  static Words bits_of(Words w) {
+    const __m256i all = _mm256_set1_epi8(static_cast<char>(mask));
+    return _mm256_slli_epi16(_mm256_and_si256(_mm256_srli_epi16(w, right), all), left);
+  }
+  static Words join(Words a, Words b) { return _mm256_or_si256(a, b); }
+  static Words flip_sign(Words w) { return _mm256_xor_si256(w, _mm256_set1_epi8(-128)); }
 
   // maddubs sums two products in 16 bits and would saturate: a pair of products is at most 2 * 127 *
   // max_code, and as many pairs may be added as fit 32767. Signed codes are at most 128 in magnitude: 2 * 127
   // * 128 = 32512.
   static constexpr bool unsigned_codes = false;
-  using Codes4 = __m256i;
   using Pairs = __m256i;
   static constexpr int chain(int max_code) { return max_code > 127 ? 1 : 32767 / (2 * 127 * max_code); }
-  static Codes4 load_codes(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
   static Pairs no_pairs() { return _mm256_setzero_si256(); }
   template <bool is_signed>
-  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+  static Pairs dot4(Pairs sum, Words codes, const void* x) {
     const __m256i four = _mm256_set1_epi32(read<std::int32_t>(x));
     // x is never -128, so that its negative fits.
     const __m256i products = is_signed

@@ -4,11 +4,10 @@
 #include <immintrin.h>
 
 #include "ggml-like-core/kernels/simd/common.h"
-#include "ggml-like-core/kernels/simd/x86_bytes.h"
 
 namespace {
 
-struct Avx512 : X86Bytes {
+struct Avx512 {
   static constexpr int lanes = 16;
   static constexpr int tile_rows = 4;  // 4 x 6 sums, 4 rows and 1 column: 29 of 32 registers
   static constexpr int tile_columns = 6;
@@ -82,7 +81,6 @@ struct Avx512 : X86Bytes {
 
   using i32 = __m512i;
   static i32 set_i32(std::int32_t x) { return _mm512_set1_epi32(x); }
-  static i32 load_i32(const void* p) { return _mm512_loadu_si512(p); }
   static i32 load_u8(const void* p) {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
   }
@@ -106,8 +104,13 @@ struct Avx512 : X86Bytes {
   static f32 to_f32(i32 a) { return _mm512_cvtepi32_ps(a); }
   static f32 low_f16(i32 a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
 
-  static void interleave(void* out, const Bytes (&rows)[lanes]) {
-    __m512i words[8];
+  using Bytes = __m256i;
+  static Bytes load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static Bytes load_16_bytes(const void* p) {
+    return _mm256_zextsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(p)));
+  }
+  using Words = __m512i;
+  static void interleave(Words (&words)[8], const Bytes (&rows)[lanes]) {
     __m512i low[4];   // low[j]: words j and 4 + j of rows 0..3, then of rows 4..7
     __m512i high[4];  // of rows 8..11 and 12..15
     quads(low, pair(rows[0], rows[4]), pair(rows[1], rows[5]), pair(rows[2], rows[6]),
@@ -118,20 +121,28 @@ struct Avx512 : X86Bytes {
       words[j] = _mm512_shuffle_i32x4(low[j], high[j], 0x88);
       words[4 + j] = _mm512_shuffle_i32x4(low[j], high[j], 0xdd);
     }
-    for (int j = 0; j < 8; ++j) _mm512_store_si512(static_cast<__m512i*>(out) + j, words[j]);
   }
+  static Words load_words(const void* p) { return _mm512_load_si512(p); }
+  static void store_words(void* p, Words w) { _mm512_store_si512(p, w); }
+  static i32 to_i32(Words w) { return w; }
+  // Shifts are of 16 bits; what crosses a byte on the right is masked away.
+  template <int right, std::uint8_t mask, int left = 0>
+  static Words bits_of(Words w) {
+    const __m512i all = _mm512_set1_epi8(static_cast<char>(mask));
+    return _mm512_slli_epi16(_mm512_and_si512(_mm512_srli_epi16(w, right), all), left);
+  }
+  static Words join(Words a, Words b) { return _mm512_or_si512(a, b); }
+  static Words flip_sign(Words w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
 
   // maddubs sums two products in 16 bits and would saturate: a pair of products is at most 2 * 127 *
   // max_code, and as many pairs may be added as fit 32767. Signed codes are at most 128 in magnitude: 2 * 127
   // * 128 = 32512.
   static constexpr bool unsigned_codes = false;
-  using Codes4 = __m512i;
   using Pairs = __m512i;
   static constexpr int chain(int max_code) { return max_code > 127 ? 1 : 32767 / (2 * 127 * max_code); }
-  static Codes4 load_codes(const void* p) { return _mm512_load_si512(p); }
   static Pairs no_pairs() { return _mm512_setzero_si512(); }
   template <bool is_signed>
-  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+  static Pairs dot4(Pairs sum, Words codes, const void* x) {
     const __m512i four = _mm512_set1_epi32(read<std::int32_t>(x));
     if constexpr (is_signed) {  // x is never -128, so that its negative fits
       const __m512i turned = _mm512_mask_sub_epi8(four, _mm512_movepi8_mask(codes), no_pairs(), four);

@@ -11,7 +11,7 @@ struct Avx512Vnni : Avx512 {
   using Pairs = __m512i;
   static constexpr int chain(int) { return 8; }
   template <bool is_signed>
-  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+  static Pairs dot4(Pairs sum, Words codes, const void* x) {
     static_assert(!is_signed);
     return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(read<std::int32_t>(x)));
   }

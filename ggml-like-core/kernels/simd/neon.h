@@ -74,9 +74,6 @@ struct Neon {
 
   using i32 = int32x4_t;
   static i32 set_i32(std::int32_t x) { return vdupq_n_s32(x); }
-  static i32 load_i32(const void* p) {
-    return vreinterpretq_s32_u8(vld1q_u8(static_cast<const std::uint8_t*>(p)));
-  }
   static i32 load_u8(const void* p) {
     const uint8x8_t four = vreinterpret_u8_u32(vdup_n_u32(read<std::uint32_t>(p)));
     return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(four))));
@@ -108,45 +105,46 @@ struct Neon {
     const auto* bytes = static_cast<const std::uint8_t*>(p);
     return {vld1q_u8(bytes), vld1q_u8(bytes + 16)};
   }
-  static Bytes load_nibbles(const void* p) {
-    const uint8x16_t raw = vld1q_u8(static_cast<const std::uint8_t*>(p));
-    return {vandq_u8(raw, vdupq_n_u8(15)), vshrq_n_u8(raw, 4)};
+  static Bytes load_16_bytes(const void* p) {
+    return {vld1q_u8(static_cast<const std::uint8_t*>(p)), vdupq_n_u8(0)};
   }
+  using Words = uint8x16_t;
+  static void interleave(Words (&words)[8], const Bytes (&rows)[lanes]) {
+    f32 low[4];
+    f32 high[4];
+    for (int r = 0; r < 4; ++r) {
+      low[r] = vreinterpretq_f32_u8(rows[r].low);
+      high[r] = vreinterpretq_f32_u8(rows[r].high);
+    }
+    transpose(low);
+    transpose(high);
+    for (int j = 0; j < 4; ++j) {
+      words[j] = vreinterpretq_u8_f32(low[j]);
+      words[4 + j] = vreinterpretq_u8_f32(high[j]);
+    }
+  }
+  static Words load_words(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }
+  static void store_words(void* p, Words w) { vst1q_u8(static_cast<std::uint8_t*>(p), w); }
+  static i32 to_i32(Words w) { return vreinterpretq_s32_u8(w); }
   template <int right, std::uint8_t mask, int left = 0>
-  static Bytes bits_of(Bytes b) {
-    const auto half = [](uint8x16_t bytes) {
-      const uint8x16_t kept = vandq_u8(vshlq_u8(bytes, vdupq_n_s8(-right)), vdupq_n_u8(mask));
-      return vshlq_n_u8(kept, left);
-    };
-    return {half(b.low), half(b.high)};
+  static Words bits_of(Words w) {
+    return vshlq_n_u8(vandq_u8(vshlq_u8(w, vdupq_n_s8(-right)), vdupq_n_u8(mask)), left);
   }
-  static Bytes join(Bytes a, Bytes b) { return {vorrq_u8(a.low, b.low), vorrq_u8(a.high, b.high)}; }
-  static Bytes flip_sign(Bytes b) {
-    return {veorq_u8(b.low, vdupq_n_u8(128)), veorq_u8(b.high, vdupq_n_u8(128))};
-  }
-  static void interleave(void* out, const Bytes (&rows)[lanes]) {
-    auto* words = static_cast<std::uint32_t*>(out);
-    vst4q_u32(words, {{vreinterpretq_u32_u8(rows[0].low), vreinterpretq_u32_u8(rows[1].low),
-                       vreinterpretq_u32_u8(rows[2].low), vreinterpretq_u32_u8(rows[3].low)}});
-    vst4q_u32(words + 16, {{vreinterpretq_u32_u8(rows[0].high), vreinterpretq_u32_u8(rows[1].high),
-                            vreinterpretq_u32_u8(rows[2].high), vreinterpretq_u32_u8(rows[3].high)}});
-  }
+  static Words join(Words a, Words b) { return vorrq_u8(a, b); }
+  static Words flip_sign(Words w) { return veorq_u8(w, vdupq_n_u8(128)); }
 
   // Products are summed in 16 bits, one to each sum: as many as fit 32767 where each is at most 127 *
   // max_code. Signed codes are at most 128 in magnitude: 2 * 127 * 128 = 32512. Unsigned ones are below 64,
   // so that they may be read as signed.
   static constexpr bool unsigned_codes = false;
-  using Codes4 = int8x16_t;
   struct Pairs {
     int16x8_t low, high;  // rows 0 and 1, rows 2 and 3; four sums each
   };
   static constexpr int chain(int max_code) { return max_code > 127 ? 2 : 32767 / (127 * max_code); }
-  static Codes4 load_codes(const void* p) {
-    return vreinterpretq_s8_u8(vld1q_u8(static_cast<const std::uint8_t*>(p)));
-  }
   static Pairs no_pairs() { return {vdupq_n_s16(0), vdupq_n_s16(0)}; }
   template <bool>
-  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+  static Pairs dot4(Pairs sum, Words words, const void* x) {
+    const int8x16_t codes = vreinterpretq_s8_u8(words);
     const int8x8_t four = vreinterpret_s8_u32(vdup_n_u32(read<std::uint32_t>(x)));
     return {vmlal_s8(sum.low, vget_low_s8(codes), four), vmlal_s8(sum.high, vget_high_s8(codes), four)};
   }

@@ -8,13 +8,11 @@ namespace {
 struct NeonI8mm : Neon {
   static constexpr int quant_columns = 10;  // 10 integer and 10 float sums
   static constexpr bool unsigned_codes = true;
-  using Codes4 = uint8x16_t;
   using Pairs = int32x4_t;
   static constexpr int chain(int) { return 8; }
-  static Codes4 load_codes(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }
   static Pairs no_pairs() { return vdupq_n_s32(0); }
   template <bool is_signed>
-  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+  static Pairs dot4(Pairs sum, Words codes, const void* x) {
     static_assert(!is_signed);
     return vusdotq_s32(sum, codes, vreinterpretq_s8_u32(vdupq_n_u32(read<std::uint32_t>(x))));
   }

@@ -58,7 +58,6 @@ struct Scalar {
 
   using i32 = std::int32_t;
   static i32 set_i32(std::int32_t x) { return x; }
-  static i32 load_i32(const void* p) { return read<std::int32_t>(p); }
   static i32 load_u8(const void* p) { return read<std::uint8_t>(p); }  // widened
   static i32 add_i32(i32 a, i32 b) { return a + b; }
   static i32 and_i32(i32 a, std::uint32_t mask) { return bits(word(a) & mask); }
@@ -81,43 +80,38 @@ struct Scalar {
   }  // of each low half
 
   struct Bytes {
-    std::uint64_t part[4];
+    std::uint32_t word[8];
   };
   static Bytes load_bytes(const void* p) { return read<Bytes>(p); }
-  // 16 bytes: low nibbles are codes 0..15, high ones 16..31.
-  static Bytes load_nibbles(const void* p) {
-    const auto a = read<std::uint64_t>(p);
-    const auto b = read<std::uint64_t>(static_cast<const std::uint8_t*>(p) + 8);
-    return {{a & 0x0f0f0f0f0f0f0f0fU, b & 0x0f0f0f0f0f0f0f0fU, (a >> 4) & 0x0f0f0f0f0f0f0f0fU,
-             (b >> 4) & 0x0f0f0f0f0f0f0f0fU}};
+  static Bytes load_16_bytes(const void* p) {
+    Bytes b{};
+    __builtin_memcpy(&b, p, 16);
+    return b;
   }
-  // ((byte >> right) & mask) << left; nothing may fall out on the left.
+  // words[j]: bytes 4 j .. 4 j + 3 of every row.
+  using Words = std::uint32_t;
+  static void interleave(Words (&words)[8], const Bytes (&rows)[lanes]) {
+    for (int j = 0; j < 8; ++j) words[j] = rows[0].word[j];
+  }
+  static Words load_words(const void* p) { return read<Words>(p); }  // p is aligned to 4 * lanes
+  static void store_words(void* p, Words w) { write(p, w); }
+  static i32 to_i32(Words w) { return bits(w); }
+  // ((byte >> right) & mask) << left of every byte; nothing may fall out on the left.
   template <int right, std::uint8_t mask, int left = 0>
-  static Bytes bits_of(Bytes b) {
-    for (std::uint64_t& part : b.part) part = ((part >> right) & (0x0101010101010101U * mask)) << left;
-    return b;
+  static Words bits_of(Words w) {
+    return ((w >> right) & (0x01010101U * mask)) << left;
   }
-  static Bytes join(Bytes a, Bytes b) {
-    for (int i = 0; i < 4; ++i) a.part[i] |= b.part[i];
-    return a;
-  }
-  static Bytes flip_sign(Bytes b) {  // byte ^ 128
-    for (std::uint64_t& part : b.part) part ^= 0x8080808080808080U;
-    return b;
-  }
-  // Dword j of row r goes to dword j * lanes + r of out, which is aligned to 64.
-  static void interleave(void* out, const Bytes (&rows)[lanes]) { write(out, rows[0]); }
+  static Words join(Words a, Words b) { return a | b; }
+  static Words flip_sign(Words w) { return w ^ 0x80808080U; }  // byte ^ 128
 
   // dot4: of each lane four codes, times one dword of four activations. Signed codes only where
   // unsigned_codes is false.
   static constexpr bool unsigned_codes = false;  // whether codes 0..255 may be used
-  using Codes4 = std::uint32_t;
   using Pairs = std::int32_t;
   static constexpr int chain(int) { return 8; }
-  static Codes4 load_codes(const void* p) { return read<Codes4>(p); }
   static Pairs no_pairs() { return 0; }
   template <bool is_signed>
-  static Pairs dot4(Pairs sum, Codes4 codes, const void* x) {
+  static Pairs dot4(Pairs sum, Words codes, const void* x) {
     const auto* a = static_cast<const std::int8_t*>(x);
     for (int i = 0; i < 4; ++i) {
       const auto byte = static_cast<std::uint8_t>(codes >> (8 * i));
