@@ -1,8 +1,7 @@
+// The template of the Qwen3-VL checkpoints, branch for branch; it knows whose words each piece is.
 #include "src/input/chat_template.h"
 
 #include <algorithm>
-#include <array>
-#include <utility>
 
 #include "ggml-like-core/base/error.h"
 
@@ -13,255 +12,221 @@ using Pieces = std::vector<TemplatePiece>;
 
 constexpr std::string_view kImage = "<|vision_start|><|image_pad|><|vision_end|>";
 constexpr std::string_view kVideo = "<|vision_start|><|video_pad|><|vision_end|>";
-constexpr std::string_view kToolsBefore =
+constexpr std::string_view kThink = "<think>";
+constexpr std::string_view kThinkEnd = "</think>";
+constexpr std::string_view kBeforeTools =
     "# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with "
     "function signatures within <tools></tools> XML tags:\n<tools>";
-constexpr std::string_view kToolsAfter =
+constexpr std::string_view kAfterTools =
     "\n</tools>\n\nFor each function call, return a json object with function name and arguments within "
     "<tool_call></tool_call> XML tags:\n<tool_call>\n{\"name\": <function-name>, \"arguments\": "
     "<args-json-object>}\n</tool_call><|im_end|>\n";
-// Tokens that an assistant writes by itself, so that its earlier words are read as it wrote them.
-constexpr std::array<std::string_view, 4> kAssistantMarks = {"<think>", "</think>", "<tool_call>",
-                                                             "</tool_call>"};
 
-// The bytes [begin, end) of pieces that follow one another.
+void append(Pieces& out, std::string_view text, bool control, int message = -1) {
+  if (text.empty()) return;
+  if (!out.empty() && out.back().control == control && out.back().message == message)
+    out.back().text += text;
+  else
+    out.push_back({std::string(text), control, message});
+}
+void append(Pieces& out, const Pieces& more) {
+  for (const TemplatePiece& p : more) append(out, p.text, p.control, p.message);
+}
+
+// The bytes [begin, end) of the pieces' text.
 Pieces slice(const Pieces& pieces, std::size_t begin, std::size_t end) {
   Pieces out;
   std::size_t at = 0;
   for (const TemplatePiece& p : pieces) {
     const std::size_t from = std::max(begin, at);
     const std::size_t to = std::min(end, at + p.text.size());
-    if (from < to) out.push_back({p.text.substr(from - at, to - from), p.control, p.message});
+    if (from < to) append(out, std::string_view(p.text).substr(from - at, to - from), p.control, p.message);
     at += p.text.size();
   }
   return out;
 }
 
-// Runs of text with their beginnings and ends, as Python's string methods see them.
-struct Range {
-  std::size_t begin, end;
+// Counted over the whole conversation.
+struct MediaCounter {
+  bool numbered;
+  int images = 0, videos = 0;
 };
-Range strip_left(const std::string& text, Range r) {
-  while (r.begin < r.end && text[r.begin] == '\n') ++r.begin;
-  return r;
+
+// message: for the words of an assistant's turn, else -1.
+Pieces render_content(const std::vector<ContentPart>& content, MediaCounter& counter, int message = -1) {
+  Pieces out;
+  for (const ContentPart& part : content) {
+    if (part.kind == ContentPart::Kind::text) {
+      append(out, part.text, false, message);
+      continue;
+    }
+    const bool image = part.kind == ContentPart::Kind::image;
+    const int number = image ? ++counter.images : ++counter.videos;
+    if (counter.numbered) append(out, (image ? "Picture " : "Video ") + std::to_string(number) + ": ", true);
+    append(out, image ? kImage : kVideo, true);
+  }
+  return out;
 }
-Range strip_right(const std::string& text, Range r) {
-  while (r.begin < r.end && text[r.end - 1] == '\n') --r.end;
-  return r;
+
+void append_tool_calls(Pieces& out, const Json& calls, bool after_words, int message) {
+  if (calls.is_null()) return;
+  core::require(calls.is_array(), "message ", message + 1, ": tool_calls is not an array");
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const auto wanted = [&](bool ok, std::string_view what) {
+      core::require(ok, "message ", message + 1, ", tool call ", i + 1, ": ", what);
+    };
+    wanted(calls[i].is_object(), "is not an object");
+    const auto inner = calls[i].find("function");
+    const bool wrapped = inner != calls[i].end() && !inner->empty();
+    const Json& function = wrapped ? *inner : calls[i];
+    wanted(function.is_object(), "function is not an object");
+    wanted(function.contains("name") && function["name"].is_string(), "has no name");
+    wanted(function.contains("arguments"), "has no arguments");
+    if (after_words || i > 0) append(out, "\n", true, message);
+    append(out, "<tool_call>\n{\"name\": \"", true, message);
+    append(out, function["name"].get_ref<const std::string&>(), false, message);
+    append(out, "\", \"arguments\": ", true, message);
+    const Json& arguments = function["arguments"];
+    append(out, arguments.is_string() ? arguments.get<std::string>() : python_json(arguments), false,
+           message);
+    append(out, "}\n</tool_call>", true, message);
+  }
 }
 
-class Renderer {
- public:
-  Renderer(const Conversation& conversation, TemplateKind kind) : c_(conversation), kind_(kind) {}
+std::size_t skip_newlines(std::string_view text, std::size_t begin, std::size_t end) {
+  while (begin < end && text[begin] == '\n') ++begin;
+  return begin;
+}
+std::size_t trim_newlines(std::string_view text, std::size_t begin, std::size_t end) {
+  while (begin < end && text[end - 1] == '\n') --end;
+  return end;
+}
 
-  Pieces render() {
-    const bool has_system = !c_.messages.empty() && c_.messages[0].role == "system";
-    if (c_.tools.is_array() && !c_.tools.empty()) {
-      control("<|im_start|>system\n");
-      if (has_system) {
-        append(content(0));
-        control("\n\n");
-      }
-      control(kToolsBefore);
-      for (const Json& tool : c_.tools) {
-        control("\n");
-        words(python_json(tool), -1);
-      }
-      control(kToolsAfter);
-    } else if (has_system) {
-      turn(0);
-    }
-    find_last_query();
-    for (std::size_t i = has_system ? 1 : 0; i < c_.messages.size(); ++i) {
-      const std::string& role = c_.messages[i].role;
-      if (role == "assistant")
-        assistant(i);
-      else if (role == "tool")
-        tool(i);
-      else
-        turn(i);
-    }
-    if (c_.add_generation_prompt)
-      control(kind_ == TemplateKind::thinking ? "<|im_start|>assistant\n<think>\n"
-                                              : "<|im_start|>assistant\n");
-    return std::move(out_);
-  }
-
- private:
-  void put(std::string_view text, bool is_control, int message) {
-    if (!text.empty()) out_.push_back({std::string(text), is_control, message});
-  }
-  void control(std::string_view text, int message = -1) { put(text, true, message); }
-  void words(std::string_view text, int message) { put(text, false, message); }
-  void append(const Pieces& pieces) {
-    for (const TemplatePiece& p : pieces) put(p.text, p.control, p.message);
-  }
-
-  // The parts of message i. Counts its pictures and clips.
-  Pieces content(std::size_t i) {
-    const auto number = static_cast<int>(i);
-    Pieces out;
-    for (const ContentPart& part : c_.messages[i].content) {
-      if (part.kind == ContentPart::Kind::text) {
-        if (c_.messages[i].role == "assistant")
-          assistant_words(out, part.text, number);
-        else if (!part.text.empty())
-          out.push_back({part.text, false, number});
-        continue;
-      }
-      const bool image = part.kind == ContentPart::Kind::image;
-      const int count = image ? ++images_ : ++videos_;
-      if (c_.add_vision_id)
-        out.push_back({(image ? "Picture " : "Video ") + std::to_string(count) + ": ", true, number});
-      out.push_back({std::string(image ? kImage : kVideo), true, number});
-    }
-    return out;
-  }
-
-  static void assistant_words(Pieces& out, std::string_view text, int message) {
-    while (!text.empty()) {
-      std::size_t at = text.size();
-      std::size_t length = 0;
-      for (const std::string_view mark : kAssistantMarks)
-        if (const std::size_t found = text.find(mark); found < at) {
-          at = found;
-          length = mark.size();
-        }
-      if (at > 0) out.push_back({std::string(text.substr(0, at)), false, message});
-      if (length > 0) out.push_back({std::string(text.substr(at, length)), true, message});
-      text.remove_prefix(at + length);
-    }
-  }
-
-  // Of the system or the user.
-  void turn(std::size_t i) {
-    control("<|im_start|>" + c_.messages[i].role + "\n");
-    append(content(i));
-    close(i);
-  }
-
-  void close(std::size_t i) {
-    control("<|im_end|>", static_cast<int>(i));
-    control("\n");
-  }
-
-  // Thinking checkpoints keep the reasoning only of what follows the last question of the user.
-  void find_last_query() {
-    last_query_ = c_.messages.empty() ? 0 : c_.messages.size() - 1;
-    for (std::size_t i = c_.messages.size(); i-- > 0;) {
-      if (c_.messages[i].role != "user") continue;
-      const auto images = images_;
-      const auto videos = videos_;
-      const std::string text = to_text(content(i));
-      images_ = images;
-      videos_ = videos;
-      if (text.starts_with("<tool_response>") && text.ends_with("</tool_response>")) continue;
-      last_query_ = i;
-      return;
-    }
-  }
-
-  void assistant(std::size_t i) {
-    const auto number = static_cast<int>(i);
-    control("<|im_start|>assistant\n");
-    const Pieces body = content(i);
-    bool has_words = !body.empty();
-    if (kind_ == TemplateKind::thinking)
-      has_words = thinking(i, body);
-    else
-      append(body);
-    if (c_.messages[i].tool_calls.is_array()) tool_calls(c_.messages[i].tool_calls, has_words, number);
-    close(i);
-  }
-
-  // Writes an assistant's words, and its reasoning where that is kept. Returns whether there are words
-  // besides the reasoning.
-  bool thinking(std::size_t i, const Pieces& body) {
-    constexpr std::string_view kBegin = "<think>";
-    constexpr std::string_view kEnd = "</think>";
-    const auto number = static_cast<int>(i);
-    const std::string text = to_text(body);
-    Range answer{0, text.size()};
-    Pieces reasoning;
-    if (!c_.messages[i].reasoning_content.empty()) {
-      assistant_words(reasoning, c_.messages[i].reasoning_content, number);
-    } else if (const std::size_t first = text.find(kEnd); first != std::string::npos) {
-      Range r = strip_right(text, {0, first});
-      if (const std::size_t begin = text.substr(0, r.end).rfind(kBegin); begin != std::string::npos)
-        r.begin = begin + kBegin.size();
-      reasoning = slice(body, strip_left(text, r).begin, r.end);
-      answer = strip_left(text, {text.rfind(kEnd) + kEnd.size(), text.size()});
-    }
-    const bool has_words = answer.begin < answer.end;
-    const bool last = i + 1 == c_.messages.size();
-    if (i > last_query_ && (last || !reasoning.empty())) {
-      control("<think>\n");
-      const std::string thoughts = to_text(reasoning);
-      const Range kept = strip_left(thoughts, strip_right(thoughts, {0, thoughts.size()}));
-      append(slice(reasoning, kept.begin, kept.end));
-      control("\n</think>\n\n", number);
-      answer = strip_left(text, answer);
-    }
-    append(slice(body, answer.begin, answer.end));
-    return has_words;
-  }
-
-  void tool_calls(const Json& calls, bool after_words, int message) {
-    for (const Json& call : calls) {
-      const auto found = call.find("function");
-      const Json& function = found != call.end() && !found->is_null() ? *found : call;
-      const Json& arguments = function.at("arguments");
-      if (after_words) control("\n", message);
-      after_words = true;
-      control("<tool_call>\n{\"name\": \"", message);
-      words(function.at("name").get<std::string>(), message);
-      control("\", \"arguments\": ", message);
-      words(arguments.is_string() ? arguments.get<std::string>() : python_json(arguments), message);
-      control("}\n</tool_call>", message);
-    }
-  }
-
-  // Results that follow one another share a turn of the user.
-  void tool(std::size_t i) {
-    const auto is_tool = [&](std::size_t k) { return c_.messages[k].role == "tool"; };
-    if (i == 0 || !is_tool(i - 1)) control("<|im_start|>user");
-    control("\n<tool_response>\n");
-    append(content(i));
-    control("\n</tool_response>");
-    if (i + 1 == c_.messages.size() || !is_tool(i + 1)) close(i);
-  }
-
-  const Conversation& c_;
-  TemplateKind kind_;
-  Pieces out_;
-  int images_ = 0, videos_ = 0;
-  std::size_t last_query_ = 0;
+// What an assistant of a Thinking model thought, and what it said.
+struct Turn {
+  Pieces reasoning, words;
 };
+Turn split_turn(const Message& message, Pieces content, int index) {
+  Turn turn;
+  if (!message.reasoning_content.empty()) {
+    append(turn.reasoning, message.reasoning_content, false, index);
+    turn.words = std::move(content);
+  } else {
+    const std::string text = to_text(content);
+    const std::size_t first = text.find(kThinkEnd);
+    if (first == std::string::npos) {
+      turn.words = std::move(content);
+      return turn;
+    }
+    const std::size_t open = std::string_view(text).substr(0, first).rfind(kThink);
+    turn.reasoning = slice(content, open == std::string::npos ? 0 : open + kThink.size(), first);
+    const std::size_t behind = text.rfind(kThinkEnd) + kThinkEnd.size();
+    turn.words = slice(content, skip_newlines(text, behind, text.size()), text.size());
+  }
+  const std::string text = to_text(turn.reasoning);
+  const std::size_t begin = skip_newlines(text, 0, text.size());
+  turn.reasoning = slice(turn.reasoning, begin, trim_newlines(text, begin, text.size()));
+  return turn;
+}
+
+// The last thing a person asked: a user's message that is no tool response written out.
+std::size_t last_query(const std::vector<Message>& messages) {
+  for (std::size_t i = messages.size(); i-- > 0;) {
+    if (messages[i].role != "user") continue;
+    MediaCounter unused{false};
+    const std::string text = to_text(render_content(messages[i].content, unused));
+    if (!(text.starts_with("<tool_response>") && text.ends_with("</tool_response>"))) return i;
+  }
+  return messages.empty() ? 0 : messages.size() - 1;
+}
+
+void append_thinking_turn(Pieces& out, Turn& turn, bool after_query, bool last, int index) {
+  if (!after_query || (!last && turn.reasoning.empty())) {
+    append(out, turn.words);
+    return;
+  }
+  append(out, "<think>\n", true, index);
+  append(out, turn.reasoning);
+  append(out, "\n</think>\n\n", true, index);
+  const std::string text = to_text(turn.words);
+  append(out, slice(turn.words, skip_newlines(text, 0, text.size()), text.size()));
+}
+
+void append_system(Pieces& out, const Conversation& conversation, MediaCounter& counter) {
+  const std::vector<Message>& messages = conversation.messages;
+  const bool has_system = !messages.empty() && messages[0].role == "system";
+  const bool has_tools = conversation.tools.is_array() && !conversation.tools.empty();
+  if (!has_system && !has_tools) return;
+  append(out, "<|im_start|>system\n", true);
+  if (has_system) append(out, render_content(messages[0].content, counter));
+  if (!has_tools) {
+    append(out, "<|im_end|>\n", true);
+    return;
+  }
+  if (has_system) append(out, "\n\n", true);
+  append(out, kBeforeTools, true);
+  for (const Json& tool : conversation.tools) {
+    append(out, "\n", true);
+    append(out, python_json(tool), false);
+  }
+  append(out, kAfterTools, true);
+}
 
 }  // namespace
 
 TemplateKind template_kind(std::string_view jinja) {
   core::require(jinja.find("<|im_start|>") != std::string_view::npos,
-                "the chat template is not of the Qwen3-VL family: no <|im_start|> in its ", jinja.size(),
-                " bytes");
-  // Both may speak of earlier reasoning; only a Thinking checkpoint begins its answers with it.
-  const std::size_t prompt = jinja.rfind("add_generation_prompt");
-  if (prompt == std::string_view::npos) return TemplateKind::instruct;
-  const std::string_view ending = jinja.substr(prompt);
-  const bool thinks = ending.find("<think>") != std::string_view::npos &&
-                      ending.find("enable_thinking") == std::string_view::npos;
-  return thinks ? TemplateKind::thinking : TemplateKind::instruct;
+                "the chat template is not of the Qwen3-VL family: no <|im_start|> in it");
+  // Jinja's source spells the line break as backslash and n.
+  for (const std::string_view start : {"<|im_start|>assistant\\n<think>", "<|im_start|>assistant\n<think>"})
+    if (jinja.find(start) != std::string_view::npos) return TemplateKind::thinking;
+  return TemplateKind::instruct;
 }
 
-std::vector<TemplatePiece> render(const Conversation& conversation, TemplateKind kind) {
-  try {
-    return Renderer(conversation, kind).render();
-  } catch (const nlohmann::json::exception& e) {
-    core::fail("a tool call of the conversation has no name or no arguments: ", e.what());
+Pieces render(const Conversation& conversation, TemplateKind kind) {
+  const std::vector<Message>& messages = conversation.messages;
+  const bool thinking = kind == TemplateKind::thinking;
+  const std::size_t query = thinking ? last_query(messages) : 0;
+  MediaCounter counter{conversation.add_vision_id};
+  Pieces out;
+  append_system(out, conversation, counter);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const Message& message = messages[i];
+    const bool last = i + 1 == messages.size();
+    if (message.role == "user" || message.role == "system") {
+      if (i == 0 && message.role == "system") continue;
+      append(out, "<|im_start|>" + message.role + "\n", true);
+      append(out, render_content(message.content, counter));
+      append(out, "<|im_end|>\n", true);
+    } else if (message.role == "assistant") {
+      const int index = static_cast<int>(i);
+      append(out, "<|im_start|>assistant\n", true);
+      Turn turn{{}, render_content(message.content, counter, index)};
+      if (thinking) {
+        turn = split_turn(message, std::move(turn.words), index);
+        append_thinking_turn(out, turn, i > query, last, index);
+      } else {
+        append(out, turn.words);
+      }
+      append_tool_calls(out, message.tool_calls, !turn.words.empty(), index);
+      append(out, "<|im_end|>", true, index);
+      append(out, "\n", true);
+    } else if (message.role == "tool") {
+      if (i == 0 || messages[i - 1].role != "tool") append(out, "<|im_start|>user", true);
+      append(out, "\n<tool_response>\n", true);
+      append(out, render_content(message.content, counter));
+      append(out, "\n</tool_response>", true);
+      if (last || messages[i + 1].role != "tool") append(out, "<|im_end|>\n", true);
+    } else {
+      core::fail("message ", i + 1, ": role \"", message.role, "\", wanted system, user, assistant or tool");
+    }
   }
+  if (conversation.add_generation_prompt)
+    append(out, thinking ? "<|im_start|>assistant\n<think>\n" : "<|im_start|>assistant\n", true);
+  return out;
 }
 
-std::string to_text(const std::vector<TemplatePiece>& pieces) {
+std::string to_text(const Pieces& pieces) {
   std::string out;
   for (const TemplatePiece& p : pieces) out += p.text;
   return out;

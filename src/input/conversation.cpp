@@ -1,202 +1,228 @@
+// Reads conversations. Everything is checked here, with the number of the message and the part in the error.
 #include "src/input/conversation.h"
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
-#include <initializer_list>
-#include <utility>
+#include <fstream>
+#include <iterator>
+#include <limits>
 
-#include "ggml-like-core/base/buffer.h"
 #include "ggml-like-core/base/error.h"
 
 namespace tarsier {
 namespace {
 
-namespace fs = std::filesystem;
+constexpr int kMaxDepth = 200;  // of brackets: what walks over a value calls itself
 
-// Walks over the JSON of a conversation and remembers where it is, for messages.
-class Reader {
- public:
-  Reader(std::string folder, std::string_view name) : folder_(std::move(folder)), where_(name) {}
+// Where we are, and errors that say so.
+struct Place {
+  std::string name;
+  const std::string* folder;
 
-  Conversation conversation(const Json& json) {
-    Conversation out;
-    const Json* messages = &json;
-    if (json.is_object()) {
-      messages = value(json, {"messages"});
-      if (messages == nullptr) fail("has no messages");
-      if (const Json* tools = value(json, {"tools"})) {
-        if (!tools->is_array()) fail("tools is ", tools->type_name(), ", wanted an array");
-        out.tools = *tools;
-      }
-      out.add_vision_id = flag(json, "add_vision_id", out.add_vision_id);
-      out.add_generation_prompt = flag(json, "add_generation_prompt", out.add_generation_prompt);
-    }
-    if (!messages->is_array())
-      fail("is ", messages->type_name(), ", wanted an array of messages or an object with messages");
-    const std::string outer = where_;
-    for (std::size_t i = 0; i < messages->size(); ++i) {
-      where_ = outer + ": message " + std::to_string(i + 1);
-      out.messages.push_back(message((*messages)[i]));
-    }
-    return out;
+  Place at(std::string_view what, std::size_t index) const {
+    return {name + std::string(what) + std::to_string(index + 1), folder};
   }
-
- private:
   template <class... T>
-  [[noreturn]] void fail(const T&... part) const {
-    core::fail(where_, ": ", part...);
+  void require(bool ok, const T&... part) const {
+    core::require(ok, name, ": ", part...);
   }
-  // The first of the keys that is there and not null.
-  static const Json* value(const Json& object, std::initializer_list<const char*> keys) {
-    for (const char* key : keys)
-      if (const auto found = object.find(key); found != object.end() && !found->is_null()) return &*found;
-    return nullptr;
-  }
-  bool flag(const Json& object, const char* key, bool fallback) const {
-    const Json* found = value(object, {key});
-    if (found == nullptr) return fallback;
-    if (!found->is_boolean()) fail(key, " is ", found->type_name(), ", wanted true or false");
-    return found->get<bool>();
-  }
-  std::string text(const Json& json, const char* name) const {
-    if (!json.is_string()) fail(name, " is ", json.type_name(), ", wanted a string");
-    return json.get<std::string>();
-  }
-  int count(const Json& json, const char* name) const {
-    if (!json.is_number_unsigned() || json.get<std::uint64_t>() > 1'000'000'000U)
-      fail(name, " is ", json.is_number() ? json.dump() : json.type_name(), ", wanted a whole number from 0");
-    return json.get<int>();
-  }
-
-  Message message(const Json& json) const {
-    if (!json.is_object()) fail("is ", json.type_name(), ", wanted an object");
-    const Json* role = value(json, {"role"});
-    if (role == nullptr) fail("has no role");
-    Message out{.role = text(*role, "role")};
-    constexpr std::array<std::string_view, 4> kRoles = {"system", "user", "assistant", "tool"};
-    if (std::find(kRoles.begin(), kRoles.end(), out.role) == kRoles.end())
-      fail("the role is ", out.role, ", wanted system, user, assistant or tool");
-    if (const Json* content = value(json, {"content"})) {
-      if (content->is_string()) {
-        out.content.push_back({.text = content->get<std::string>()});
-      } else {
-        if (!content->is_array()) fail("content is ", content->type_name(), ", wanted a string or an array");
-        for (const Json& entry : *content) out.content.push_back(part(entry));
-      }
-    }
-    if (const Json* reasoning = value(json, {"reasoning_content", "thinking", "reasoning"}))
-      out.reasoning_content = text(*reasoning, "reasoning_content");
-    if (const Json* calls = value(json, {"tool_calls"})) {
-      if (!calls->is_array()) fail("tool_calls is ", calls->type_name(), ", wanted an array");
-      for (const Json& call : *calls) check_call(call);
-      out.tool_calls = *calls;
-    }
-    return out;
-  }
-
-  void check_call(const Json& call) const {
-    if (!call.is_object()) fail("a tool call is ", call.type_name(), ", wanted an object");
-    const Json* function = value(call, {"function"});
-    if (function == nullptr) function = &call;
-    if (!function->is_object())
-      fail("a tool call's function is ", function->type_name(), ", wanted an object");
-    const Json* name = value(*function, {"name"});
-    if (name == nullptr) fail("a tool call has no name");
-    text(*name, "a tool call's name");
-    if (!function->contains("arguments")) fail("a tool call has no arguments");
-  }
-
-  ContentPart part(const Json& json) const {
-    if (!json.is_object()) fail("a part of the content is ", json.type_name(), ", wanted an object");
-    std::string type;
-    if (const Json* found = value(json, {"type"})) type = text(*found, "type");
-    if (type == "image" || json.contains("image") || json.contains("image_url")) {
-      const Json* source = value(json, {"image", "image_url", "path", "url"});
-      if (source == nullptr) fail("a part of type image names no file (key image)");
-      return {.kind = ContentPart::Kind::image, .image = path(*source, "image")};
-    }
-    if (type == "video" || json.contains("video") || json.contains("video_url"))
-      return {.kind = ContentPart::Kind::video, .video = video(json)};
-    const Json* words = value(json, {"text"});
-    if (words == nullptr)
-      fail("a part of the content has the type \"", type, "\", wanted text, image or video");
-    return {.text = text(*words, "text")};
-  }
-
-  // A string, or an object {"url": string}.
-  std::string path(const Json& json, const char* name) const {
-    const Json* inner = json.is_object() ? value(json, {"url"}) : &json;
-    if (inner == nullptr) fail(name, " is an object without url");
-    std::string out = text(*inner, name);
-    for (const std::string_view scheme : {"http://", "https://", "data:"})
-      if (out.starts_with(scheme))
-        fail(name, " is the address ", out.substr(0, 60),
-             ", wanted the path of a file: nothing is downloaded");
-    constexpr std::string_view kFile = "file://";
-    if (out.starts_with(kFile)) out.erase(0, kFile.size());
-    if (out.empty()) fail(name, " is an empty path");
-    return fs::path(out).is_absolute() ? out : (fs::path(folder_) / out).string();
-  }
-
-  VideoPart video(const Json& json) const {
-    VideoPart out;
-    const Json* source = value(json, {"video", "video_url", "path", "url"});
-    if (source == nullptr) fail("a part of type video names no frames (key video)");
-    if (source->is_array()) {
-      for (const Json& frame : *source) out.frames.push_back(path(frame, "video"));
-      if (out.frames.empty()) fail("video is an empty list of frames");
-    } else {
-      out.frames = files_of(path(*source, "video"));
-    }
-    if (const Json* fps = value(json, {"fps"})) {
-      if (!fps->is_number() || !(fps->get<double>() > 0))
-        fail("fps is ", shown(*fps), ", wanted a number over 0");
-      out.fps = fps->get<double>();
-    }
-    out.sample = flag(json, "sample", false);
-    if (const Json* indices = value(json, {"frames_indices"})) {
-      if (!indices->is_array()) fail("frames_indices is ", indices->type_name(), ", wanted an array");
-      for (const Json& index : *indices) out.frames_indices.push_back(count(index, "frames_indices"));
-    }
-    if (const Json* total = value(json, {"total_num_frames"}))
-      out.total_num_frames = count(*total, "total_num_frames");
-    return out;
-  }
-
-  static std::string shown(const Json& json) { return json.is_number() ? json.dump() : json.type_name(); }
-
-  // The files of a folder in the order of their names, or the file itself.
-  std::vector<std::string> files_of(const std::string& source) const {
-    std::error_code error;
-    if (!fs::is_directory(source, error)) return {source};
-    std::vector<std::string> out;
-    for (const auto& entry : fs::directory_iterator(source, error))
-      if (entry.is_regular_file(error)) out.push_back(entry.path().string());
-    std::sort(out.begin(), out.end());
-    if (out.empty()) fail("the folder ", source, " holds no files, wanted the frames of a video");
-    return out;
-  }
-
-  std::string folder_;
-  std::string where_;
 };
+
+const Json* find(const Json& object, const char* key) {
+  const auto at = object.find(key);
+  return at == object.end() || at->is_null() ? nullptr : &*at;
+}
+
+std::string string_of(const Place& place, const Json& value, std::string_view key) {
+  place.require(value.is_string(), key, " is ", value.type_name(), ", wanted a string");
+  return value.get<std::string>();
+}
+
+bool bool_of(const Place& place, const Json& object, const char* key, bool otherwise) {
+  const Json* value = find(object, key);
+  if (value == nullptr) return otherwise;
+  place.require(value->is_boolean(), key, " is ", value->type_name(), ", wanted true or false");
+  return value->get<bool>();
+}
+
+int count_of(const Place& place, const Json& value, std::string_view key, int least) {
+  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+  place.require(
+      value.is_number_integer() && value.get<std::int64_t>() >= least && value.get<std::int64_t>() <= kMost,
+      key, " is ", value.dump(), ", wanted a whole number from ", least, " to ", kMost);
+  return value.get<int>();
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+    if (low < 0) {
+      out += text[i];
+    } else {
+      out += static_cast<char>(high * 16 + low);
+      i += 2;
+    }
+  }
+  return out;
+}
+
+// The path of a picture, from a path or a file:// address.
+std::string path_of(const Place& place, const Json& value, std::string_view key) {
+  std::string text = string_of(place, value, key);
+  place.require(!text.empty(), key, " is empty, wanted the path of a file");
+  place.require(text.find('\0') == std::string::npos, key, " has a zero byte in its path");
+  for (const std::string_view scheme : {"http:", "https:", "data:", "ftp:", "s3:"})
+    place.require(!text.starts_with(scheme), key, " is ", text.substr(0, 80),
+                  ", wanted the path of a file: nothing is fetched or read from inside the conversation");
+  constexpr std::string_view kFile = "file://";
+  if (text.starts_with(kFile)) {
+    text = percent_decoded(std::string_view(text).substr(kFile.size()));
+    if (text.starts_with("localhost/")) text.erase(0, std::string_view("localhost").size());
+  }
+  const std::filesystem::path path(text);
+  return path.is_absolute() || place.folder->empty() ? text
+                                                     : (std::filesystem::path(*place.folder) / path).string();
+}
+
+// The first of the keys that is there: a path, a list of paths, or {"url": path}.
+const Json& source_of(const Place& place, const Json& part, std::initializer_list<const char*> keys) {
+  for (const char* key : keys)
+    if (const Json* value = find(part, key)) {
+      if (!value->is_object()) return *value;
+      const Json* url = find(*value, "url");
+      place.require(url != nullptr, key, " is an object without url");
+      return *url;
+    }
+  core::fail(place.name, ": no path: wanted one of \"", *keys.begin(), "\", \"path\" and \"url\"");
+}
+
+VideoPart parse_video(const Place& place, const Json& part) {
+  VideoPart video;
+  const Json& source = source_of(place, part, {"video", "video_url", "path", "url"});
+  if (source.is_array()) {
+    place.require(!source.empty(), "video has no frames");
+    for (const Json& frame : source) video.frames.push_back(path_of(place, frame, "a frame of the video"));
+  } else {
+    video.frames.push_back(path_of(place, source, "video"));
+  }
+  if (const Json* fps = find(part, "fps")) {
+    place.require(fps->is_number() && fps->get<double>() > 0, "fps is ", fps->dump(),
+                  ", wanted a number over 0");
+    video.fps = fps->get<double>();
+  }
+  video.sample = bool_of(place, part, "sample", false);
+  if (const Json* indices = find(part, "frames_indices")) {
+    place.require(indices->is_array(), "frames_indices is ", indices->type_name(), ", wanted a list");
+    for (const Json& index : *indices)
+      video.frames_indices.push_back(count_of(place, index, "an index of frames_indices", 0));
+    place.require(video.sample || video.frames_indices.size() == video.frames.size(), "frames_indices has ",
+                  video.frames_indices.size(), " numbers for ", video.frames.size(), " frames");
+  }
+  if (const Json* total = find(part, "total_num_frames"))
+    video.total_num_frames = count_of(place, *total, "total_num_frames", 1);
+  return video;
+}
+
+ContentPart parse_part(const Place& place, const Json& part) {
+  place.require(part.is_object(), "is ", part.type_name(), ", wanted an object with \"type\"");
+  std::string type;
+  if (const Json* stated = find(part, "type")) {
+    type = string_of(place, *stated, "type");
+  } else {  // the template looks at the keys, too
+    for (const char* key : {"image", "image_url", "video", "video_url", "text"})
+      if (type.empty() && part.contains(key)) type = key;
+    place.require(!type.empty(), "has no type, wanted text, image or video");
+  }
+  ContentPart out;
+  if (type == "text") {
+    const Json* text = find(part, "text");
+    place.require(text != nullptr, "is of type text without a text");
+    out.text = string_of(place, *text, "text");
+  } else if (type == "image" || type == "image_url") {
+    out.kind = ContentPart::Kind::image;
+    out.image = path_of(place, source_of(place, part, {"image", "image_url", "path", "url"}), "image");
+  } else if (type == "video" || type == "video_url") {
+    out.kind = ContentPart::Kind::video;
+    out.video = parse_video(place, part);
+  } else {
+    core::fail(place.name, ": type \"", type, "\", wanted text, image or video");
+  }
+  return out;
+}
+
+Message parse_message(const Place& place, const Json& json) {
+  place.require(json.is_object(), "is ", json.type_name(), ", wanted an object with role and content");
+  Message out;
+  const Json* role = find(json, "role");
+  place.require(role != nullptr, "has no role");
+  out.role = string_of(place, *role, "role");
+  place.require(out.role == "system" || out.role == "user" || out.role == "assistant" || out.role == "tool",
+                "role \"", out.role, "\", wanted system, user, assistant or tool");
+  if (const Json* calls = find(json, "tool_calls")) {
+    place.require(calls->is_array(), "tool_calls is ", calls->type_name(), ", wanted a list");
+    out.tool_calls = *calls;
+  }
+  if (const Json* reasoning = find(json, "reasoning_content"))
+    out.reasoning_content = string_of(place, *reasoning, "reasoning_content");
+  const Json* content = find(json, "content");
+  if (content == nullptr) {  // usual beside tool calls
+    place.require(out.role == "assistant", "has no content");
+  } else if (content->is_string()) {
+    out.content.push_back({.text = content->get<std::string>()});
+  } else {
+    place.require(content->is_array(), "content is ", content->type_name(),
+                  ", wanted a string or a list of parts");
+    for (std::size_t i = 0; i < content->size(); ++i)
+      out.content.push_back(parse_part(place.at(", part ", i), (*content)[i]));
+  }
+  return out;
+}
 
 }  // namespace
 
 Conversation parse_conversation(std::string_view json, const std::string& folder, std::string_view name) {
+  const Place file{std::string(name), &folder};
+  const auto check_depth = [&](int depth, Json::parse_event_t, Json&) {
+    file.require(depth <= kMaxDepth, "brackets nest deeper than ", kMaxDepth);
+    return true;
+  };
+  Json root;
   try {
-    return Reader(folder, name).conversation(Json::parse(json));
-  } catch (const nlohmann::json::exception& e) {
-    core::fail(name, ": is no valid JSON: ", e.what());
+    root = Json::parse(json.begin(), json.end(), check_depth);
+  } catch (const Json::exception& e) {
+    core::fail(file.name, ": not JSON: ", std::string_view(e.what()));
   }
+  Conversation out;
+  const Json* messages = &root;
+  if (root.is_object()) {
+    messages = find(root, "messages");
+    file.require(messages != nullptr, "no \"messages\" in it");
+    if (const Json* tools = find(root, "tools")) {
+      file.require(tools->is_array(), "tools is ", tools->type_name(), ", wanted a list");
+      out.tools = *tools;
+    }
+    out.add_vision_id = bool_of(file, root, "add_vision_id", out.add_vision_id);
+    out.add_generation_prompt = bool_of(file, root, "add_generation_prompt", out.add_generation_prompt);
+  }
+  file.require(messages->is_array(), "messages is ", messages->type_name(), ", wanted a list");
+  for (std::size_t i = 0; i < messages->size(); ++i)
+    out.messages.push_back(parse_message(file.at(": message ", i), (*messages)[i]));
+  return out;
 }
 
 Conversation read_conversation(const std::string& path) {
-  const core::MappedFile file(path);
-  const auto bytes = file.bytes();
-  return parse_conversation({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-                            fs::path(path).parent_path().string(), path);
+  std::ifstream file(path, std::ios::binary);
+  core::require(file.good(), path, ": cannot be opened");
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  core::require(!file.bad(), path, ": cannot be read");
+  return parse_conversation(text, std::filesystem::path(path).parent_path().string(), path);
 }
 
 }  // namespace tarsier

@@ -1,5 +1,10 @@
+// Conversation -> template -> pads -> tokens. The text between two control tokens is encoded in one piece, as
+// HF does, whoever wrote its parts: merges cross from the template's words into a person's.
 #include "src/input/prompt.h"
 
+#include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -14,193 +19,300 @@ constexpr std::string_view kVideoPad = "<|video_pad|>";
 constexpr std::string_view kVisionStart = "<|vision_start|>";
 constexpr std::string_view kVisionEnd = "<|vision_end|>";
 
-// A 64-bit hash of bytes and numbers, well mixed; not for use against an adversary.
-class ContentHash {
+// Not for adversaries: equal pictures have equal hashes, others almost surely not.
+class Hash {
  public:
-  void add(std::uint64_t x) {
-    state_ = (state_ ^ x) * 0x9E3779B97F4A7C15U;
-    state_ ^= state_ >> 32;
+  void add(std::uint64_t word) {
+    state_ = std::rotl(state_ ^ (word * 0x9e3779b97f4a7c15ULL), 29) * 0xbf58476d1ce4e5b9ULL;
   }
-  void add(std::span<const std::uint8_t> bytes) {
-    add(bytes.size());
-    std::size_t i = 0;
-    for (; i + 8 <= bytes.size(); i += 8) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, bytes.data() + i, 8);
-      add(word);
-    }
-    std::uint64_t rest = 0;
-    if (i < bytes.size()) std::memcpy(&rest, bytes.data() + i, bytes.size() - i);
-    add(rest);
+  std::uint64_t value() const {
+    std::uint64_t x = state_;
+    x = (x ^ (x >> 32)) * 0x94d049bb133111ebULL;
+    return x ^ (x >> 29);
   }
-  void add(const Image& image) {
-    add(static_cast<std::uint64_t>(image.width));
-    add(static_cast<std::uint64_t>(image.height));
-    add(image.rgb);
-  }
-  std::uint64_t value() const { return state_ ^ state_ >> 29; }
 
  private:
-  std::uint64_t state_ = 0x243F6A8885A308D3U;  // digits of pi
+  std::uint64_t state_ = 0x243f6a8885a308d3ULL;
 };
 
-Media image_media(const PromptContext& context, const std::string& path, const ImageLoader& load) {
-  const Image image = load(path);
-  ContentHash hash;
-  hash.add(image);
-  return {.patches = image_patches(*context.processor, image),
-          .hash = hash.value(),
-          .original = {image.height, image.width}};
+std::uint64_t content_hash(const Patches& patches) {
+  Hash hash;
+  for (const int n :
+       {patches.grid.t, patches.grid.h, patches.grid.w, patches.resized.height, patches.resized.width})
+    hash.add(static_cast<std::uint64_t>(n));
+  hash.add(patches.values.size());
+  const std::size_t n = patches.values.size();
+  for (std::size_t i = 0; i + 1 < n; i += 2) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, &patches.values[i], sizeof word);
+    hash.add(word);
+  }
+  if (n % 2 != 0) hash.add(std::bit_cast<std::uint32_t>(patches.values[n - 1]));
+  return hash.value();
 }
 
-// The clip's frames by their place in video.frames, and their numbers in the source.
-struct ChosenFrames {
-  std::vector<int> places, numbers;
+Media read_image(const ProcessorConfig& config, const std::string& path, const ImageLoader& load) {
+  const Image image = load(path);
+  Media media{.patches = image_patches(config, image), .original = {image.height, image.width}};
+  media.hash = content_hash(media.patches);
+  return media;
+}
+
+struct Clip {
+  Media media;
+  std::vector<double> seconds;  // of each temporal patch
 };
 
-ChosenFrames choose_frames(const ProcessorConfig& config, const VideoPart& video) {
-  const auto given = static_cast<int>(video.frames.size());
-  ChosenFrames out;
+Clip read_video(const ProcessorConfig& config, const VideoPart& video, const ImageLoader& load) {
+  core::require(!video.frames.empty(), "a video has no frames");
+  core::require(!video.fps || (std::isfinite(*video.fps) && *video.fps > 0), "a video has ",
+                video.fps.value_or(0), " frames per second, wanted more than 0");
+  const int n_frames = static_cast<int>(video.frames.size());
+  Clip clip;
+  std::vector<int>& indices = clip.media.frames_indices;
+  std::vector<int> files;  // which of video.frames
   if (video.sample) {
-    const int total = video.total_num_frames.value_or(given);
-    core::require(total == given, "a video with sample has ", given, " frames and total_num_frames ", total,
-                  ", wanted all frames of the source");
-    out.numbers = sample_frames(
+    const int total = video.total_num_frames.value_or(n_frames);
+    core::require(total == n_frames, "a video to sample from has ", total, " frames, but ", n_frames,
+                  " are given");
+    indices = sample_frames(
         total, video.fps,
         {.fps = config.video_fps, .min_frames = config.min_frames, .max_frames = config.max_frames});
-    out.places = out.numbers;
-    return out;
+    files = indices;
+  } else {
+    for (int i = 0; i < n_frames; ++i) files.push_back(i);
+    indices = video.frames_indices.empty() ? files : video.frames_indices;
+    core::require(indices.size() == files.size(), "a video has ", files.size(), " frames and ",
+                  indices.size(), " indices of frames");
   }
-  for (int i = 0; i < given; ++i) out.places.push_back(i);
-  out.numbers = video.frames_indices.empty() ? out.places : video.frames_indices;
-  core::require(out.numbers.size() == out.places.size(), "a video has ", given, " frames and ",
-                out.numbers.size(), " frames_indices");
-  return out;
-}
-
-Media video_media(const PromptContext& context, const VideoPart& video, const ImageLoader& load) {
-  core::require(!video.frames.empty(), "a video has no frames");
-  ChosenFrames chosen = choose_frames(*context.processor, video);
   std::vector<Image> frames;
-  ContentHash hash;
-  hash.add(std::uint64_t{chosen.places.size()});
-  for (const int place : chosen.places) {
-    const std::string& path = video.frames[static_cast<std::size_t>(place)];
-    frames.push_back(load(path));
-    const Image& frame = frames.back();
-    core::require(frame.width == frames[0].width && frame.height == frames[0].height, path, ": is ",
-                  frame.width, " x ", frame.height, ", the video's first frame is ", frames[0].width, " x ",
-                  frames[0].height);
-    hash.add(frame);
-  }
-  return {.patches = video_patches(*context.processor, frames),
-          .hash = hash.value(),
-          .original = {frames[0].height, frames[0].width},
-          .frames_indices = std::move(chosen.numbers)};
+  for (const int i : files) frames.push_back(load(video.frames[static_cast<std::size_t>(i)]));
+  clip.media.patches = video_patches(config, frames);
+  clip.media.original = {frames[0].height, frames[0].width};
+  clip.media.hash = content_hash(clip.media.patches);
+  clip.seconds = frame_timestamps(indices, video.fps.value_or(kAssumedVideoFps), config.temporal_patch_size);
+  return clip;
 }
 
-// "<0.2 seconds><|vision_start|><|video_pad|><|vision_end|>" for each temporal patch, with one pad each.
-std::string video_text(const PromptContext& context, const Media& clip, std::optional<double> fps) {
+std::string repeated(std::string_view text, std::int64_t n) {
   std::string out;
-  for (const double seconds : frame_timestamps(clip.frames_indices, fps.value_or(kAssumedVideoFps),
-                                               context.processor->temporal_patch_size))
-    out.append(timestamp_text(seconds)).append(kVisionStart).append(kVideoPad).append(kVisionEnd);
+  out.reserve(text.size() * static_cast<std::size_t>(n));
+  for (std::int64_t i = 0; i < n; ++i) out += text;
   return out;
 }
 
-// Loads what the conversation shows, and writes the clips' time stamps into the pieces.
-void load_media(const PromptContext& context, const Conversation& conversation, const ImageLoader& load,
-                bool outer_markers, std::vector<TemplatePiece>& pieces, Prompt& out) {
-  std::vector<std::string> clips;  // texts
-  for (const Message& message : conversation.messages)
-    for (const ContentPart& part : message.content) {
-      if (part.kind == ContentPart::Kind::image) out.images.push_back(image_media(context, part.image, load));
-      if (part.kind != ContentPart::Kind::video) continue;
-      out.videos.push_back(video_media(context, part.video, load));
-      clips.push_back(video_text(context, out.videos.back(), part.video.fps));
-    }
-  std::size_t next = 0;
-  for (TemplatePiece& p : pieces) {
-    if (!p.control || p.text.find(kVideoPad) == std::string::npos) continue;
-    core::bug_if(next == clips.size(), "the template shows more clips than the conversation");
-    p.text = outer_markers ? std::string(kVisionStart) + clips[next] + std::string(kVisionEnd) : clips[next];
-    ++next;
+// HF: Qwen3VLProcessor.replace_image_token and replace_video_token.
+std::string image_text(const Grid& grid, int merge) {
+  return repeated(kImagePad, grid.patches() / (merge * merge));
+}
+std::string video_text(const Clip& clip, int merge) {
+  Grid frame = clip.media.patches.grid;
+  const int n_frames = std::exchange(frame.t, 1);
+  core::bug_if(clip.seconds.size() != static_cast<std::size_t>(n_frames), "time stamps do not fit the grid");
+  std::string out;
+  for (const double seconds : clip.seconds) {
+    out += timestamp_text(seconds);
+    out += kVisionStart;
+    out += repeated(kVideoPad, frame.patches() / (merge * merge));
+    out += kVisionEnd;
   }
-}
-
-std::vector<Grid> grids_of(const std::vector<Media>& media) {
-  std::vector<Grid> out;
-  for (const Media& m : media) out.push_back(m.patches.grid);
   return out;
 }
 
-// How often each pad stands for a row of a picture, in order: once an image, once a temporal patch of a clip.
-std::vector<std::int64_t> rows_of_pads(const std::vector<Media>& media, int merge_size, bool video) {
-  std::vector<std::int64_t> out;
-  for (const Media& m : media) {
-    const Grid g = m.patches.grid;
-    const std::int64_t frame = std::int64_t{g.h / merge_size} * (g.w / merge_size);
-    if (video)
-      out.insert(out.end(), static_cast<std::size_t>(g.t), frame);
+// The placeholders in text become what stands for the pictures and clips. Only control text holds any.
+class Expansion {
+ public:
+  Expansion(std::span<const std::string> images, std::span<const std::string> videos, bool outer_markers)
+      : images_(images), videos_(videos), outer_markers_(outer_markers) {}
+
+  std::string expand(std::string_view text) {
+    std::string out;
+    for (std::size_t at = 0;;) {
+      const std::size_t image = text.find(kImagePad, at);
+      const std::size_t video = text.find(kVideoPad, at);
+      const std::size_t found = std::min(image, video);
+      if (found == std::string_view::npos) {
+        out += text.substr(at);
+        return out;
+      }
+      out += text.substr(at, found - at);
+      at = found + (image < video ? kImagePad.size() : kVideoPad.size());
+      if (image < video) {
+        if (n_images_ < images_.size()) out += images_[n_images_];
+        ++n_images_;
+        continue;
+      }
+      if (!outer_markers_ && out.ends_with(kVisionStart) && text.substr(at).starts_with(kVisionEnd)) {
+        out.resize(out.size() - kVisionStart.size());
+        at += kVisionEnd.size();
+      }
+      if (n_videos_ < videos_.size()) out += videos_[n_videos_];
+      ++n_videos_;
+    }
+  }
+  void require_all_used() const {
+    core::require(n_images_ == images_.size(), "the prompt has ", n_images_, " ", kImagePad, " marks for ",
+                  images_.size(), " pictures");
+    core::require(n_videos_ == videos_.size(), "the prompt has ", n_videos_, " ", kVideoPad, " marks for ",
+                  videos_.size(), " videos");
+  }
+
+ private:
+  std::span<const std::string> images_, videos_;
+  bool outer_markers_;
+  std::size_t n_images_ = 0, n_videos_ = 0;
+};
+
+// Gathers text and gives it to the tokenizer in the stretches that HF would.
+class Encoder {
+ public:
+  Encoder(const Tokenizer& tokenizer, bool parse_special, Prompt& out)
+      : tokenizer_(&tokenizer), parse_special_(parse_special), out_(&out) {
+    for (const AddedToken& token : tokenizer.data().added)
+      if (!token.text.empty()) added_.push_back(&token);
+    // Of two that begin alike the longer is meant.
+    std::stable_sort(added_.begin(), added_.end(), [](const AddedToken* a, const AddedToken* b) {
+      return a->text.size() > b->text.size();
+    });
+  }
+
+  void add(std::string_view text, bool control, bool answer) {
+    if (!control || parse_special_) {
+      add_text(text, answer);
+      return;
+    }
+    std::size_t begin = 0;  // of what is no control token
+    for (std::size_t at = 0; at < text.size();) {
+      const auto token = std::find_if(added_.begin(), added_.end(), [&](const AddedToken* t) {
+        return text.substr(at).starts_with(t->text);
+      });
+      if (token == added_.end()) {
+        ++at;
+        continue;
+      }
+      add_text(text.substr(begin, at - begin), answer);
+      flush();
+      out_->ids.push_back((*token)->id);
+      out_->answer.push_back(answer ? 1 : 0);
+      at += (*token)->text.size();
+      begin = at;
+    }
+    add_text(text.substr(begin), answer);
+  }
+
+  void flush() {
+    if (stretch_.empty()) return;
+    const std::vector<int> ids = tokenizer_->encode(stretch_, parse_special_);
+    out_->ids.insert(out_->ids.end(), ids.begin(), ids.end());
+    mark_answers(ids);
+    stretch_.clear();
+    spans_.clear();
+  }
+
+ private:
+  struct Span {
+    std::size_t bytes;
+    bool answer;
+  };
+
+  void add_text(std::string_view text, bool answer) {
+    if (text.empty()) return;
+    if (spans_.empty() || spans_.back().answer != answer) spans_.push_back({0, answer});
+    spans_.back().bytes += text.size();
+    stretch_ += text;
+  }
+  std::size_t length(std::span<const int> ids) const {
+    std::size_t n = 0;
+    for (const int id : ids) n += tokenizer_->token_bytes(id).size();
+    return n;
+  }
+  // A token belongs to the answer if any byte of it does.
+  void mark_answers(std::span<const int> ids) {
+    if (length(ids) != stretch_.size()) measure_as_encoded();
+    std::size_t at = 0;     // in the stretch
+    std::size_t begin = 0;  // of the span
+    std::vector<Span>::const_iterator span = spans_.begin();
+    for (const int id : ids) {
+      const std::size_t end = at + tokenizer_->token_bytes(id).size();
+      bool answer = span->answer;
+      while (span + 1 != spans_.end() && begin + span->bytes < end) {
+        begin += span->bytes;
+        ++span;
+        answer = (answer && begin > at) || span->answer;
+      }
+      out_->answer.push_back(answer ? 1 : 0);
+      at = end;
+    }
+  }
+  // Normalisation changed the text: the spans' lengths are those of their tokens.
+  void measure_as_encoded() {
+    std::size_t at = 0;
+    for (Span& span : spans_) {
+      const std::size_t bytes = span.bytes;
+      span.bytes = length(tokenizer_->encode(std::string_view(stretch_).substr(at, bytes), parse_special_));
+      at += bytes;
+    }
+  }
+
+  const Tokenizer* tokenizer_;
+  bool parse_special_;
+  Prompt* out_;
+  std::vector<const AddedToken*> added_;
+  std::string stretch_;
+  std::vector<Span> spans_;
+};
+
+void encode(Prompt& out, const PromptContext& context, std::span<const TemplatePiece> pieces,
+            std::span<const std::string> images, std::span<const std::string> videos,
+            const PromptOptions& options) {
+  Expansion expansion(images, videos, options.video_outer_markers);
+  Encoder encoder(*context.tokenizer, options.special_tokens_in_text, out);
+  for (const TemplatePiece& piece : pieces) {
+    const bool answer = piece.message >= 0;
+    if (piece.control || options.special_tokens_in_text)
+      encoder.add(expansion.expand(piece.text), true, answer);
     else
-      out.push_back(g.t * frame);
+      encoder.add(piece.text, false, answer);
   }
-  return out;
+  expansion.require_all_used();
+  encoder.flush();
 }
 
-// Repeats each pad as often as its picture has rows; sets ids, token_types, answer and positions.
-void expand(const PromptContext& context, const std::vector<int>& ids,
-            const std::vector<std::uint8_t>& answer, Prompt& out) {
-  const int merge_size = context.processor->merge_size;
-  const auto image_rows = rows_of_pads(out.images, merge_size, false);
-  const auto video_rows = rows_of_pads(out.videos, merge_size, true);
-  std::size_t images = 0;
-  std::size_t videos = 0;
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const bool image = ids[i] == context.image_pad;
-    const bool video = ids[i] == context.video_pad;
-    std::int64_t count = 1;
-    if (image) {
-      if (images < image_rows.size()) count = image_rows[images];
-      ++images;
-    } else if (video) {
-      if (videos < video_rows.size()) count = video_rows[videos];
-      ++videos;
-    }
-    const auto n = static_cast<std::size_t>(count);
-    out.ids.insert(out.ids.end(), n, ids[i]);
-    out.token_types.insert(out.token_types.end(), n, static_cast<std::int8_t>(image ? 1 : video ? 2 : 0));
-    out.answer.insert(out.answer.end(), n, answer[i]);
+// Kinds and positions of the tokens.
+void lay_out(Prompt& out, const PromptContext& context) {
+  out.token_types.assign(out.ids.size(), 0);
+  for (std::size_t i = 0; i < out.ids.size(); ++i) {
+    if (out.ids[i] == context.image_pad) out.token_types[i] = 1;
+    if (out.ids[i] == context.video_pad) out.token_types[i] = 2;
   }
-  core::require(images == image_rows.size(), "the text has ", images, " marks ", kImagePad, " for ",
-                image_rows.size(), " images");
-  core::require(videos == video_rows.size(), "the text has ", videos, " marks ", kVideoPad, " for ",
-                video_rows.size(), " temporal patches of videos");
-  out.positions = mrope_positions(out.token_types, grids_of(out.images), grids_of(out.videos), merge_size);
+  std::vector<Grid> images, videos;
+  for (const Media& media : out.images) images.push_back(media.patches.grid);
+  for (const Media& media : out.videos) videos.push_back(media.patches.grid);
+  out.positions = mrope_positions(out.token_types, images, videos, context.processor->merge_size);
 }
 
 }  // namespace
 
 Prompt build_prompt(const PromptContext& context, const Conversation& conversation,
                     const PromptOptions& options, const ImageLoader& load) {
-  std::vector<TemplatePiece> pieces = render(conversation, context.kind);
+  const ProcessorConfig& config = *context.processor;
+  const std::vector<TemplatePiece> pieces = render(conversation, context.kind);
   Prompt out;
   out.text = to_text(pieces);
-  load_media(context, conversation, load, options.video_outer_markers, pieces, out);
-  std::vector<TextPart> parts;
-  parts.reserve(pieces.size());
-  for (const TemplatePiece& p : pieces)
-    parts.push_back({p.text, p.control || options.special_tokens_in_text});
-  const EncodedParts encoded = context.tokenizer->encode(parts);
-  std::vector<std::uint8_t> answer;
-  answer.reserve(encoded.ids.size());
-  for (const int part : encoded.part) {
-    const int message = pieces[static_cast<std::size_t>(part)].message;
-    const bool own =
-        message >= 0 && conversation.messages[static_cast<std::size_t>(message)].role == "assistant";
-    answer.push_back(own ? 1 : 0);
-  }
-  expand(context, encoded.ids, answer, out);
+  std::vector<std::string> images, videos;  // what stands for them in the text
+  for (const Message& message : conversation.messages)
+    for (const ContentPart& part : message.content) {
+      if (part.kind == ContentPart::Kind::image) {
+        out.images.push_back(read_image(config, part.image, load));
+        images.push_back(image_text(out.images.back().patches.grid, config.merge_size));
+      } else if (part.kind == ContentPart::Kind::video) {
+        Clip clip = read_video(config, part.video, load);
+        videos.push_back(video_text(clip, config.merge_size));
+        out.videos.push_back(std::move(clip.media));
+      }
+    }
+  encode(out, context, pieces, images, videos, options);
+  lay_out(out, context);
   return out;
 }
 
@@ -208,9 +320,14 @@ Prompt build_raw_prompt(const PromptContext& context, std::string_view text,
                         std::span<const std::string> image_paths, const ImageLoader& load) {
   Prompt out;
   out.text = text;
-  for (const std::string& path : image_paths) out.images.push_back(image_media(context, path, load));
-  const std::vector<int> ids = context.tokenizer->encode(text, true);
-  expand(context, ids, std::vector<std::uint8_t>(ids.size(), 0), out);
+  std::vector<std::string> images;
+  for (const std::string& path : image_paths) {
+    out.images.push_back(read_image(*context.processor, path, load));
+    images.push_back(image_text(out.images.back().patches.grid, context.processor->merge_size));
+  }
+  const TemplatePiece piece{out.text, true};
+  encode(out, context, {&piece, 1}, images, {}, {.special_tokens_in_text = true});
+  lay_out(out, context);
   return out;
 }
 

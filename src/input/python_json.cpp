@@ -1,18 +1,14 @@
-// JSON as Python's json.dumps(value, ensure_ascii=False) prints it.
+// JSON as Python prints it: ", " and ": " between, floats as repr(), keys in their order.
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <string>
 
-#include "ggml-like-core/base/error.h"
 #include "src/input/chat_template.h"
 
 namespace tarsier {
 namespace {
 
-constexpr int kMaxDepth = 500;  // Python gives up at about a thousand
-
-void put_string(std::string& out, const std::string& text) {
+void print_string(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += '"';
   for (const char c : text) {
@@ -33,24 +29,27 @@ void put_string(std::string& out, const std::string& text) {
       case '\t':
         out += "\\t";
         break;
-      case '\f':
-        out += "\\f";
-        break;
       case '\b':
         out += "\\b";
         break;
+      case '\f':
+        out += "\\f";
+        break;
       default:
-        if (byte < 0x20)
-          out.append("\\u00") += {kHex[byte >> 4], kHex[byte & 15]};
-        else
+        if (byte < 0x20) {
+          out += "\\u00";
+          out += kHex[byte >> 4];
+          out += kHex[byte & 15];
+        } else {
           out += c;
+        }
     }
   }
   out += '"';
 }
 
-// Python's repr(float): the shortest digits that read back; an exponent below 1e-4 and from 1e16 on.
-void put_float(std::string& out, double x) {
+// repr(float): the shortest digits that read back, in plain notation for exponents -4 to 15.
+void print_float(std::string& out, double x) {
   if (std::isnan(x)) {
     out += "NaN";
     return;
@@ -59,20 +58,25 @@ void put_float(std::string& out, double x) {
     out += x < 0 ? "-Infinity" : "Infinity";
     return;
   }
-  std::array<char, 64> text{};
-  char* const begin = text.data();
-  const double size = std::fabs(x);
-  if (size != 0 && (size < 1e-4 || size >= 1e16)) {
-    out.append(begin, std::to_chars(begin, begin + text.size(), x, std::chars_format::scientific).ptr);
+  std::array<char, 64> buffer{};
+  const auto print = [&](std::chars_format format) {
+    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), x, format).ptr;
+    return std::string_view(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
+  };
+  const std::string_view scientific = print(std::chars_format::scientific);
+  const std::string_view digits = scientific.substr(scientific.find('e') + 1);
+  int exponent = 0;
+  std::from_chars(digits.data() + (digits[0] == '+' ? 1 : 0), digits.data() + digits.size(), exponent);
+  if (exponent < -4 || exponent >= 16) {
+    out += scientific;
     return;
   }
-  const std::string fixed(begin, std::to_chars(begin, begin + text.size(), x, std::chars_format::fixed).ptr);
-  out += fixed;
-  if (fixed.find('.') == std::string::npos) out += ".0";
+  const std::string_view plain = print(std::chars_format::fixed);
+  out += plain;
+  if (plain.find('.') == std::string_view::npos) out += ".0";
 }
 
-void put(std::string& out, const Json& value, int depth) {
-  core::require(depth < kMaxDepth, "JSON is nested deeper than ", kMaxDepth, " levels");
+void print(std::string& out, const Json& value) {
   switch (value.type()) {
     case Json::value_t::object: {
       out += '{';
@@ -80,24 +84,26 @@ void put(std::string& out, const Json& value, int depth) {
       for (const auto& [key, member] : value.items()) {
         if (!first) out += ", ";
         first = false;
-        put_string(out, key);
+        print_string(out, key);
         out += ": ";
-        put(out, member, depth + 1);
+        print(out, member);
       }
       out += '}';
       break;
     }
     case Json::value_t::array: {
       out += '[';
-      for (std::size_t i = 0; i < value.size(); ++i) {
-        if (i > 0) out += ", ";
-        put(out, value[i], depth + 1);
+      bool first = true;
+      for (const auto& member : value) {
+        if (!first) out += ", ";
+        first = false;
+        print(out, member);
       }
       out += ']';
       break;
     }
     case Json::value_t::string:
-      put_string(out, value.get_ref<const std::string&>());
+      print_string(out, value.get_ref<const std::string&>());
       break;
     case Json::value_t::boolean:
       out += value.get<bool>() ? "true" : "false";
@@ -109,7 +115,7 @@ void put(std::string& out, const Json& value, int depth) {
       out += std::to_string(value.get<std::uint64_t>());
       break;
     case Json::value_t::number_float:
-      put_float(out, value.get<double>());
+      print_float(out, value.get<double>());
       break;
     default:
       out += "null";
@@ -120,7 +126,7 @@ void put(std::string& out, const Json& value, int depth) {
 
 std::string python_json(const Json& value) {
   std::string out;
-  put(out, value, 0);
+  print(out, value);
   return out;
 }
 
