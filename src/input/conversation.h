@@ -28,6 +28,7 @@ struct ContentPart {
   VideoPart video;
 };
 
+// NOLINTNEXTLINE(bugprone-exception-escape): of the JSON library, which aborts and never throws there
 struct Message {
   std::string role;  // system, user, assistant, tool
   std::vector<ContentPart> content;
@@ -35,6 +36,7 @@ struct Message {
   Json tool_calls;                // array, or null
 };
 
+// NOLINTNEXTLINE(bugprone-exception-escape): as above
 struct Conversation {
   std::vector<Message> messages;
   Json tools;                  // array, or null

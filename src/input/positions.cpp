@@ -70,8 +70,8 @@ Positions mrope_positions(std::span<const std::int8_t> token_types, std::span<co
   int next = 0;   // position of the next token of text
   int last = -1;  // the largest position so far
   for (std::size_t begin = 0; begin < token_types.size();) {
-    const int type = token_types[begin];
-    core::require(type >= 0 && type <= 2, "positions: token type ", type, ", wanted 0, 1 or 2");
+    const std::int8_t type = token_types[begin];
+    core::require(type >= 0 && type <= 2, "positions: token type ", int{type}, ", wanted 0, 1 or 2");
     const auto end = static_cast<std::size_t>(
         std::find_if(token_types.begin() + static_cast<std::ptrdiff_t>(begin), token_types.end(),
                      [&](std::int8_t other) { return other != type; }) -

@@ -86,6 +86,7 @@ Clip read_video(const ProcessorConfig& config, const VideoPart& video, const Ima
                   indices.size(), " indices of frames");
   }
   std::vector<Image> frames;
+  frames.reserve(files.size());
   for (const int i : files) frames.push_back(load(video.frames[static_cast<std::size_t>(i)]));
   clip.media.patches = video_patches(config, frames);
   clip.media.original = {frames[0].height, frames[0].width};
@@ -102,10 +103,10 @@ std::string repeated(std::string_view text, std::int64_t n) {
 }
 
 // HF: Qwen3VLProcessor.replace_image_token and replace_video_token.
-std::string image_text(const Grid& grid, int merge) {
+std::string image_text(const Grid& grid, std::int64_t merge) {
   return repeated(kImagePad, grid.patches() / (merge * merge));
 }
-std::string video_text(const Clip& clip, int merge) {
+std::string video_text(const Clip& clip, std::int64_t merge) {
   Grid frame = clip.media.patches.grid;
   const int n_frames = std::exchange(frame.t, 1);
   core::bug_if(clip.seconds.size() != static_cast<std::size_t>(n_frames), "time stamps do not fit the grid");
