@@ -32,24 +32,31 @@ class Run {
     const std::int64_t rows = t.rows();
     const std::int64_t block = std::clamp<std::int64_t>(kBlockFloats / t.row_length(), 1, rows);
     clipped_ = 0;
-    team.run([&](core::Worker& worker) {
-      std::vector<float> values;
-      std::vector<std::byte> stored;
-      worker.chunks(rows, block, [&](std::int64_t begin, std::int64_t end) {
-        if (stop_) return;
-        try {
-          core::require(options_.cancel == nullptr || !*options_.cancel, "cancelled");
-          write_block(job, t, begin, end - begin, values, stored);
-        } catch (...) {
-          const std::lock_guard lock(mutex_);
-          if (!error_) error_ = std::current_exception();
-          stop_ = true;
-        }
-        done_ += job.source_bytes * static_cast<double>(end - begin) / static_cast<double>(rows);
-        if (worker.index() == 0 && options_.progress != nullptr && !stop_)
-          options_.progress->progress("convert", std::min<double>(done_, total_ * (1 - 1e-9)), total_);
+    const auto write_rows = [&](bool report, std::int64_t begin, std::int64_t end, Buffers& buffers) {
+      if (stop_) return;
+      try {
+        core::require(options_.cancel == nullptr || !*options_.cancel, "cancelled");
+        write_block(job, t, begin, end - begin, buffers);
+      } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (!error_) error_ = std::current_exception();
+        stop_ = true;
+      }
+      done_ += job.source_bytes * static_cast<double>(end - begin) / static_cast<double>(rows);
+      if (report && options_.progress != nullptr && !stop_)
+        options_.progress->progress("convert", std::min<double>(done_, total_ * (1 - 1e-9)), total_);
+    };
+    if (block == rows) {  // not worth a fork
+      Buffers buffers;
+      write_rows(true, 0, rows, buffers);
+    } else {
+      team.run([&](core::Worker& worker) {
+        Buffers buffers;
+        worker.chunks(rows, block, [&](std::int64_t begin, std::int64_t end) {
+          write_rows(worker.index() == 0, begin, end, buffers);
+        });
       });
-    });
+    }
     if (error_) std::rethrow_exception(error_);
     if (job.drop) job.drop(0, rows);
     if (clipped_ > 0)
@@ -64,14 +71,20 @@ class Run {
   }
 
  private:
+  struct Buffers {  // of one thread
+    std::vector<float> values;
+    std::vector<std::byte> stored;
+  };
+
   void write_block(const TensorJob& job, const core::GgufTensor& t, std::int64_t row, std::int64_t rows,
-                   std::vector<float>& values, std::vector<std::byte>& stored) {
+                   Buffers& buffers) {
     const std::size_t bytes = core::row_bytes(t.dtype, t.row_length());
     const auto offset = static_cast<std::uint64_t>(row) * bytes;
     if (job.copy) {
       writer_.write(job.number, offset, job.copy(row, rows));
     } else {
       const auto length = static_cast<std::size_t>(t.row_length());
+      auto& [values, stored] = buffers;
       values.resize(static_cast<std::size_t>(rows) * length);
       stored.resize(static_cast<std::size_t>(rows) * bytes);
       job.read(values, row);
