@@ -105,6 +105,7 @@ std::size_t trim_newlines(std::string_view text, std::size_t begin, std::size_t 
 // What an assistant of a Thinking model thought, and what it said.
 struct Turn {
   Pieces reasoning, words;
+  bool thought = false;  // reasoning_content of line breaks alone counts, in <think> it does not
 };
 Turn split_turn(const Message& message, Pieces content, int index) {
   Turn turn;
@@ -126,6 +127,7 @@ Turn split_turn(const Message& message, Pieces content, int index) {
   const std::string text = to_text(turn.reasoning);
   const std::size_t begin = skip_newlines(text, 0, text.size());
   turn.reasoning = slice(turn.reasoning, begin, trim_newlines(text, begin, text.size()));
+  turn.thought = !message.reasoning_content.empty() || !turn.reasoning.empty();
   return turn;
 }
 
@@ -141,7 +143,7 @@ std::size_t last_query(const std::vector<Message>& messages) {
 }
 
 void append_thinking_turn(Pieces& out, Turn& turn, bool after_query, bool last, int index) {
-  if (!after_query || (!last && turn.reasoning.empty())) {
+  if (!after_query || (!last && !turn.thought)) {
     append(out, turn.words);
     return;
   }

@@ -42,8 +42,8 @@ TEST(ChatTemplate, both_kinds_render_as_jinja_does) {
     EXPECT_EQ(rendered(conversation_of(row), thinks ? TemplateKind::thinking : TemplateKind::instruct),
               row.at("text").get<std::string>());
   }
-  EXPECT_EQ(rows.size(), 68U);
-  EXPECT_EQ(thinking, 47);
+  EXPECT_EQ(rows.size(), 70U);
+  EXPECT_EQ(thinking, 49);
 }
 
 TEST(ChatTemplate, only_the_templates_own_words_are_control) {

@@ -67,6 +67,7 @@ THINKING = [
     [user("q"), assistant("think </think>"), user("r")],
     [user("q"), assistant("<think>\n\n</think>\n\n")],
     [assistant("a", reasoning_content="b"), assistant("c", reasoning_content="d")],
+    [user("q"), assistant("a", reasoning_content="\n", tool_calls=[call("w", {})]), tool("t"), assistant("<think>\n</think>b", tool_calls=[call("w", {})]), tool("t")],
 ]
 JSON_TEXTS = [
     "null", "true", "[]", "{}", "[[], {}]", "1", "-1", "0", "-0", "18446744073709551615", "-9223372036854775808", "1.0", "-0.0", "0.1", "1e-05", "1e-4",
