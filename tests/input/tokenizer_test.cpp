@@ -217,7 +217,7 @@ TEST(Tokenizer, merges_by_rank_and_leftmost_first) {
   EXPECT_EQ(t.encode("aabcb", true), (std::vector<int>{0, 5, 1}));
   EXPECT_EQ(t.encode("cab", true), (std::vector<int>{2, 4}));
   EXPECT_EQ(t.encode("zazbz", true),
-            (std::vector<int>{0, 1}));  // a byte without a token is left out, as in HF
+            (std::vector<int>{4}));  // bytes without a token are left out first, as in HF
 }
 
 TEST(Tokenizer, added_tokens_strip_blanks_and_stand_alone_where_they_say_so) {
@@ -225,7 +225,8 @@ TEST(Tokenizer, added_tokens_strip_blanks_and_stand_alone_where_they_say_so) {
   EXPECT_EQ(t.encode("a<x>b<xy>c", true), (std::vector<int>{0, 6, 1, 7, 2}));
   EXPECT_EQ(t.encode("a W a", true), (std::vector<int>{0, 3, 8, 3, 0}));
   EXPECT_EQ(t.encode("aWa", true),
-            (std::vector<int>{0, 0}));  // no word of its own; the byte W has a token "W"
+            (std::vector<int>{0, 8, 0}));  // not matched, but the byte has that token, too
+  EXPECT_EQ(t.encode("a <l><r> <l> a", true), (std::vector<int>{0, 9, 10, 9, 3, 0}));
   EXPECT_EQ(t.encode("a  <l> a", true), (std::vector<int>{0, 9, 3, 0}));
   EXPECT_EQ(t.encode("a <r>  a", true), (std::vector<int>{0, 3, 10, 0}));
 }
