@@ -8,9 +8,8 @@ SamplingFlags::SamplingFlags(CLI::App& app) {
   for (const SamplingField& field : kSamplingFields)
     std::visit(
         [&](auto member) {
-          const bool is_seed = std::string_view(field.name) == "seed";
           CLI::Option* option = app.add_option("--" + std::string(field.name), given_.*member, field.meaning);
-          option->default_str(is_seed ? "0" : "the checkpoint's")->group("Sampling");
+          option->default_str(field.otherwise)->type_name("N")->group("Sampling");
           options_.push_back(option);
         },
         field.member);

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -21,6 +22,23 @@ std::string version_text() {
                      core::cpu_features_text(core::cpu_features()));
 }
 
+// Help lines end with their default: "--seed N   Of the random numbers [default: 0]".
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text;
+    const std::string type = option->get_type_name();  // with its checks behind a colon
+    if (option->get_type_size() != 0) text += " " + type.substr(0, type.find(':'));
+    if (option->get_expected_max() > 1) text += " ...";
+    if (option->get_required()) text += " (required)";
+    return text;
+  }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    const std::string value = option->get_default_str();
+    return option->get_description() + (value.empty() ? "" : " [default: " + value + "]");
+  }
+};
+
 int report(std::string_view what) {
   fmt::print(stderr, "tarsier: {}\n", what);
   return kFailed;
@@ -37,6 +55,7 @@ int run_program(int argc, const char* const* argv) {
       "\nExit codes: 0 done, 1 error, 2 wrong command line, 130 interrupted.\n"
       "TARSIER_ISA=NAME forces a kernel table; NO_COLOR turns colours off.");
   app.require_subcommand(1);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", version_text);
   Action action;
   add_run_command(app, action);
