@@ -6,7 +6,7 @@ shift
 [ $# -gt 0 ] || { echo "no object files given"; exit 1; }
 status=0
 for object in "$@"; do
-  globals=$("$nm" --defined-only --extern-only "$object" | sed '/^$/d')
+  globals=$("$nm" --defined-only --extern-only "$object" | sed '/^$/d; / __odr_asan/d')  # the address sanitizer's marks
   count=$(printf '%s\n' "$globals" | grep -c .)
   tables=$(printf '%s\n' "$globals" | grep -c ' [DRB] _ZN4core[0-9]*kernels_')
   weak=$("$nm" "$object" | grep -c ' [VvWwu] ')
