@@ -3,20 +3,42 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
+#include <array>
+#include <vector>
 
 #include "ggml-like-core/base/error.h"
 
 namespace tarsier {
 namespace {
 
-struct Free {
-  void operator()(utf8proc_uint8_t* p) const { std::free(p); }  // utf8proc allocates with malloc
-};
-
 bool ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// The first code point that normal form C can change is U+0300, whose first byte is 0xCC.
+bool surely_nfc(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0xCC; });
+}
+
+void append_decomposed(std::vector<utf8proc_int32_t>& out, char32_t code) {
+  std::array<utf8proc_int32_t, 16> part{};  // the longest canonical decomposition has 4
+  int boundary_class = 0;
+  const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(code), part.data(), part.size(),
+                                         UTF8PROC_DECOMPOSE, &boundary_class);
+  core::bug_if(n < 1 || n > static_cast<utf8proc_ssize_t>(part.size()), "utf8proc could not decompose");
+  out.insert(out.end(), part.begin(), part.begin() + n);
+}
+
+// The canonical order. utf8proc_map swaps neighbours, which takes half an hour for a megabyte of marks.
+void sort_marks(std::vector<utf8proc_int32_t>& codes) {
+  const auto mark_class = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  const auto is_mark = [&](utf8proc_int32_t c) { return mark_class(c) != 0; };
+  for (auto from = codes.begin(); from != codes.end();) {
+    from = std::find_if(from, codes.end(), is_mark);
+    const auto to = std::find_if_not(from, codes.end(), is_mark);
+    std::stable_sort(from, to, [&](auto a, auto b) { return mark_class(a) < mark_class(b); });
+    from = to;
+  }
 }
 
 }  // namespace
@@ -80,14 +102,22 @@ void append_utf8(std::string& out, char32_t code) {
 }
 
 std::string nfc(std::string_view text) {
-  if (ascii(text)) return std::string(text);
-  utf8proc_uint8_t* raw = nullptr;
-  const utf8proc_ssize_t n = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                          static_cast<utf8proc_ssize_t>(text.size()), &raw,
+  if (surely_nfc(text)) return std::string(text);
+  std::vector<utf8proc_int32_t> codes;
+  codes.reserve(text.size());
+  while (!text.empty()) {
+    const Utf8Char c = read_utf8(text);
+    append_decomposed(codes, c.code);
+    text.remove_prefix(static_cast<std::size_t>(c.bytes));
+  }
+  sort_marks(codes);
+  const auto n = utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()),
                                           static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, Free> owner(raw);
-  core::require(n >= 0, "text cannot be normalised: ", utf8proc_errmsg(n));
-  return {reinterpret_cast<const char*>(raw), static_cast<std::size_t>(n)};
+  core::bug_if(n < 0, "utf8proc could not compose code points");
+  codes.resize(static_cast<std::size_t>(n));
+  std::string out;
+  for (const utf8proc_int32_t c : codes) append_utf8(out, static_cast<char32_t>(c));
+  return out;
 }
 
 bool is_space(char32_t c) {
