@@ -1,4 +1,5 @@
-#define PCRE2_CODE_UNIT_WIDTH 8  // the library's header asks for it
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage): the library's header asks for it
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include "src/input/pretokenizer.h"
 
 #include <pcre2.h>
@@ -15,11 +16,14 @@ const std::string_view kQwen2Pattern =
 
 namespace {
 
-constexpr std::uint32_t kMaxSteps = 20'000'000;      // of one match; Qwen's pattern needs one a byte
-constexpr std::size_t kMaxPatternBytes = 64 * 1024;  // no pattern of a tokenizer comes near
-constexpr std::size_t kJitStackBytes = 1024 * 1024;  // at most, for one call
-constexpr std::string_view kSpaces =                 // White_Space as the inside of a class
+constexpr std::uint32_t kMaxSteps = 20'000'000;  // of one match; Qwen's pattern needs one a byte
+constexpr std::size_t kMaxPatternBytes = std::size_t{64} * 1024;  // no pattern of a tokenizer comes near
+constexpr std::size_t kJitStackBytes = std::size_t{1024} * 1024;  // at most, for one call
+constexpr std::string_view kSpaces =                              // White_Space as the inside of a class
     R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
+
+// Unicode 15's numbers (Kaktovik, Kawi, Nag Mundari), which HF's library knows and PCRE2 10.42 does not.
+constexpr std::string_view kNumbers = R"(\p{N}\x{1d2c0}-\x{1d2d3}\x{11f50}-\x{11f59}\x{1e4f0}-\x{1e4f9})";
 
 std::string error_text(int code) {
   std::array<PCRE2_UCHAR, 256> text{};
@@ -53,6 +57,11 @@ std::string pcre_pattern(std::string_view pattern) {
   bool in_class = false;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
+    if (pattern.substr(i).starts_with("\\p{N}")) {
+      out += in_class ? std::string(kNumbers) : "[" + std::string(kNumbers) + "]";
+      i += 4;
+      continue;
+    }
     if (c == '\\' && i + 1 < pattern.size()) {
       const char next = pattern[++i];
       if (next == 's') {
@@ -93,7 +102,7 @@ void Pretokenizer::split(std::string_view text, const std::function<void(std::st
       pcre2_match_data_create_from_pattern(code_->regex, nullptr));
   const std::unique_ptr<pcre2_match_context, FreeContext> context(pcre2_match_context_create(nullptr));
   const std::unique_ptr<pcre2_jit_stack, FreeStack> stack(
-      pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr));
+      pcre2_jit_stack_create(kJitStackBytes / 32, kJitStackBytes, nullptr));
   core::require(match && context, "tokenizer: no memory for matching");
   pcre2_set_match_limit(context.get(), kMaxSteps);
   pcre2_jit_stack_assign(context.get(), nullptr, stack.get());

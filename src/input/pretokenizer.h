@@ -29,7 +29,8 @@ class Pretokenizer {
   std::unique_ptr<const Code> code_;
 };
 
-// The pattern as PCRE2 must read it to mean the same: \s and \S are Unicode's White_Space.
+// The pattern as PCRE2 must read it to mean the same: \s and \S are Unicode's White_Space,
+// \p{N} has the numbers of Unicode 15.
 std::string pcre_pattern(std::string_view pattern);
 
 }  // namespace tarsier

@@ -285,7 +285,7 @@ std::string Utf8Stream::push(std::string_view bytes) {
 }
 
 std::string Utf8Stream::flush() {
-  const std::string out = repair_utf8(waiting_);
+  std::string out = repair_utf8(waiting_);
   waiting_.clear();
   return out;
 }

@@ -54,7 +54,7 @@ class Reader {
   // A part that may be absent and must be neutral where it is there.
   void require_off(const Tree& object, const char* key) const {
     const auto found = object.find(key);
-    if (found == object.end() || found->is_null() || *found == false || *found == "") return;
+    if (found == object.end() || found->is_null() || *found == false || *found == Tree("")) return;
     core::fail(path_, ": ", key, " is ", shown(*found), ", which is not supported");
   }
 
@@ -95,7 +95,8 @@ void read_model(const Reader& read, const Tree& model, TokenizerData& out) {
     const std::string right = read.text(merge[1], "a merge's token");
     core::require((left + right).find(' ') == std::string::npos, read.path(), ": a merge's token is \"", left,
                   "\" or \"", right, "\": not byte-level, which has no blanks");
-    out.merges.push_back(left + " " + right);
+    out.merges.push_back(left);
+    out.merges.back().append(" ").append(right);
   }
 }
 
