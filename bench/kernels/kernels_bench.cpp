@@ -12,9 +12,8 @@
 #include "ggml-like-core/quant/reference.h"
 #include "tests/shapes.h"
 
+namespace core {
 namespace {
-
-using namespace core;
 
 void fill(float* x, std::int64_t n) {
   std::mt19937 rng(1);
@@ -122,6 +121,8 @@ void quantize(benchmark::State& state, DType dtype) {
                                                     benchmark::Counter::kIsRate);
 }
 
+}  // namespace
+
 void add_all() {
   const auto name = [](const char* what, const KernelTable& t, std::string_view format) {
     return std::string(what) + "/" + t.name + "/" + std::string(format);
@@ -161,10 +162,10 @@ void add_all() {
                                  [f](benchmark::State& state) { quantize(state, f.dtype); });
 }
 
-}  // namespace
+}  // namespace core
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
-  add_all();
+  core::add_all();
   benchmark::RunSpecifiedBenchmarks();
 }

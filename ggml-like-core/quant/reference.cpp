@@ -89,7 +89,7 @@ void encode_groups(Block& b, std::uint8_t (&codes)[256], const float* x, int max
   float largest_scale = 0;
   float largest_min = 0;
   for (int g = 0; g < kGroups; ++g) {
-    fit[g] = search_scale_and_min(x + 32 * g, max_q, candidates, first, step);
+    fit[g] = search_scale_and_min(x + std::ptrdiff_t{32} * g, max_q, candidates, first, step);
     largest_scale = std::max(largest_scale, fit[g].scale);
     largest_min = std::max(largest_min, -fit[g].min);
   }
@@ -170,7 +170,8 @@ void decode(float* out, const Q6_K::Block& b) {
     const Q6Place p = q6_place(i);
     const int code = ((b.low_bits[p.low_byte] >> p.low_shift) & 15) |
                      (((b.high_bits[p.high_byte] >> p.high_shift) & 3) << 4);
-    const float scale = f16_to_f32(b.scale_f16) * b.sub_scales[i / 16];
+    const std::int8_t sub_scale = b.sub_scales[i / 16];
+    const float scale = f16_to_f32(b.scale_f16) * static_cast<float>(sub_scale);
     out[i] = scale * static_cast<float>(code - 32);
   }
 }
@@ -178,7 +179,7 @@ void encode(Q6_K::Block& b, const float* x) {
   float fit[16];
   float largest = 0;  // with its sign: it takes the sub-scale -128
   for (int g = 0; g < 16; ++g) {
-    fit[g] = search_scale(x + 16 * g, 32);
+    fit[g] = search_scale(x + std::ptrdiff_t{16} * g, 32);
     if (std::abs(fit[g]) > std::abs(largest)) largest = fit[g];
   }
   b.scale_f16 = to_f16(largest / -128);

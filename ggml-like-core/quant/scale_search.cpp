@@ -4,22 +4,24 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 
 namespace core {
 namespace {
 
-constexpr int kLanes = 8;
+// Four floats that every compiler adds and multiplies at once, in this order on every machine.
+using Four = float __attribute__((vector_size(16)));
+constexpr int kLanes = 4;
 
+inline Four four(float x) { return Four{x, x, x, x}; }
+inline Four load(const float* p) { return Four{p[0], p[1], p[2], p[3]}; }
+inline Four min(Four a, Four b) { return a < b ? a : b; }
+inline Four max(Four a, Four b) { return a > b ? a : b; }
 // Nearest even of |x| < 2^22: 1.5 * 2^23 pushes the fraction out of the mantissa.
-inline float round_even(float x) { return (x + 12582912.0F) - 12582912.0F; }
+inline Four round_even(Four x) { return (x + four(12582912.0F)) - four(12582912.0F); }
 
-// One running sum in kLanes lanes.
-struct Sum {
-  float lane[kLanes] = {};
-  float total() const {
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
-  }
-};
+float total(Four x) { return (x[0] + x[2]) + (x[1] + x[3]); }
 
 // The power of two just below or at m, between 2^-40 and 2^127; nothing smaller survives an f16 scale.
 // Dividing by it keeps squares and cubes of a group finite, whatever the group's size.
@@ -46,26 +48,26 @@ ScaleAndMin search_scale_and_min(const float* x, int max_q, int candidates, floa
   if (high <= 0) return {0, low * unit};  // all equal and negative
 
   // y = x - low >= 0, in units; fitted by scale * q + shift, so that min = low + shift <= 0.
-  float y[kGroup];
-  float weight[kGroup];
-  Sum squares;
-  for (int i = 0; i < kGroup; i += kLanes)
-    for (int l = 0; l < kLanes; ++l) {
-      const float v = x[i + l] * inverse_unit;
-      y[i + l] = v - low;
-      weight[i + l] = std::abs(v);
-      squares.lane[l] += v * v;
-    }
-  const float base = std::sqrt(squares.total() / kGroup);
-  Sum sum_w, sum_y;
-  for (int i = 0; i < kGroup; i += kLanes)
-    for (int l = 0; l < kLanes; ++l) {
-      weight[i + l] += base;
-      sum_w.lane[l] += weight[i + l];
-      sum_y.lane[l] += weight[i + l] * y[i + l];
-    }
-  const float sw = sum_w.total();
-  const float sy = sum_y.total();
+  constexpr int kFours = kGroup / kLanes;
+  Four y[kFours];
+  Four weight[kFours];
+  Four squares = four(0);
+  for (int i = 0; i < kFours; ++i) {
+    const Four v = load(x + std::ptrdiff_t{kLanes} * i) * four(inverse_unit);
+    y[i] = v - four(low);
+    weight[i] = max(v, -v);
+    squares += v * v;
+  }
+  const Four base = four(std::sqrt(total(squares) / kGroup));
+  Four sum_w = four(0);
+  Four sum_y = four(0);
+  for (int i = 0; i < kFours; ++i) {
+    weight[i] += base;
+    sum_w += weight[i];
+    sum_y += weight[i] * y[i];
+  }
+  const float sw = total(sum_w);
+  const float sy = total(sum_y);
   const auto top = static_cast<float>(max_q);
 
   float best_gain = -1;  // what the fit explains of sum weight * y^2: the error is that sum minus the gain
@@ -75,18 +77,19 @@ ScaleAndMin search_scale_and_min(const float* x, int max_q, int candidates, floa
     // Candidate 0 is the plain range; the others stretch it.
     const float levels = candidate == 0 ? top : top + first + step * static_cast<float>(candidate - 1);
     const float inverse = levels / high;
-    Sum sum_q, sum_qq, sum_yq;
-    for (int i = 0; i < kGroup; i += kLanes)
-      for (int l = 0; l < kLanes; ++l) {
-        const float q = round_even(std::min(y[i + l] * inverse, top));
-        const float wq = weight[i + l] * q;
-        sum_q.lane[l] += wq;
-        sum_qq.lane[l] += wq * q;
-        sum_yq.lane[l] += wq * y[i + l];
-      }
-    const float sq = sum_q.total();
-    const float sqq = sum_qq.total();
-    const float syq = sum_yq.total();
+    Four sum_q = four(0);
+    Four sum_qq = four(0);
+    Four sum_yq = four(0);
+    for (int i = 0; i < kFours; ++i) {
+      const Four q = round_even(min(y[i] * four(inverse), four(top)));
+      const Four wq = weight[i] * q;
+      sum_q += wq;
+      sum_qq += wq * q;
+      sum_yq += wq * y[i];
+    }
+    const float sq = total(sum_q);
+    const float sqq = total(sum_qq);
+    const float syq = total(sum_yq);
     const float determinant = sw * sqq - sq * sq;
     if (!(determinant > 0)) continue;
     float scale = (sw * syq - sy * sq) / determinant;
@@ -114,10 +117,11 @@ float search_scale(const float* x, int max_q) {
   if (std::abs(largest) < kSmallest) return 0;
   const float unit = power_of_two(std::abs(largest));
   const float inverse_unit = 1 / unit;
-  float y[kGroup];
-  float weight[kGroup];
-  for (int i = 0; i < kGroup; ++i) {
-    y[i] = x[i] * inverse_unit;
+  constexpr int kFours = kGroup / kLanes;
+  Four y[kFours];
+  Four weight[kFours];
+  for (int i = 0; i < kFours; ++i) {
+    y[i] = load(x + std::ptrdiff_t{kLanes} * i) * four(inverse_unit);
     weight[i] = y[i] * y[i];
   }
   const float peak = largest * inverse_unit;
@@ -126,16 +130,16 @@ float search_scale(const float* x, int max_q) {
   float best_scale = -peak / top;
   for (int candidate = -9; candidate <= 9; ++candidate) {
     const float inverse = -(top + 0.1F * static_cast<float>(candidate)) / peak;
-    Sum sum_yq, sum_qq;
-    for (int i = 0; i < kGroup; i += kLanes)
-      for (int l = 0; l < kLanes; ++l) {
-        const float q = round_even(std::max(std::min(y[i + l] * inverse, top - 1), -top));
-        const float wq = weight[i + l] * q;
-        sum_yq.lane[l] += wq * y[i + l];
-        sum_qq.lane[l] += wq * q;
-      }
-    const float syq = sum_yq.total();
-    const float sqq = sum_qq.total();
+    Four sum_qq = four(0);
+    Four sum_yq = four(0);
+    for (int i = 0; i < kFours; ++i) {
+      const Four q = round_even(max(min(y[i] * four(inverse), four(top - 1)), four(-top)));
+      const Four wq = weight[i] * q;
+      sum_yq += wq * y[i];
+      sum_qq += wq * q;
+    }
+    const float syq = total(sum_yq);
+    const float sqq = total(sum_qq);
     if (!(sqq > 0)) continue;
     const float scale = syq / sqq;
     const float gain = scale * syq;

@@ -1,8 +1,7 @@
 // Least-squares search for the scale (and minimum) of one group of weights. Used by the quantizers of
 // reference.cpp.
 //
-// Sums run in kLanes parallel lanes and are joined in a fixed order, so that compilers vectorise them and
-// every build gives the same bits.
+// Sums run in parallel lanes and are joined in a fixed order, so that every build gives the same bits.
 #pragma once
 
 #include <cstdint>

@@ -108,7 +108,7 @@ TEST(Reference, searched_scales_are_as_good_as_exact_ranges) {
       [](float v) { return v; }, [](float v) { return v * std::abs(v); },
       [](float v) { return std::abs(v) + 0.1F; }, [](float v) { return 0.02F * v - 0.001F; }};
   for (const auto& shape : shapes) {
-    const std::vector<float> x = random_row(64 * 256, 7, shape);
+    const std::vector<float> x = random_row(16384, 7, shape);
     const double allowed = 1.05 * 1.05;
     EXPECT_LE(squared_error(round_trip(DType::q4_K, x), x), allowed * range_error(x, 32, 16, true));
     EXPECT_LE(squared_error(round_trip(DType::q5_K, x), x), allowed * range_error(x, 32, 32, true));
@@ -117,7 +117,7 @@ TEST(Reference, searched_scales_are_as_good_as_exact_ranges) {
 }
 
 TEST(Reference, more_bits_are_better) {
-  const std::vector<float> x = random_row(32 * 256, 9, [](float v) { return v; });
+  const std::vector<float> x = random_row(8192, 9, [](float v) { return v; });
   double last = 0;
   for (const DType dtype : {DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q6_K, DType::q5_K,
                             DType::q4_K, DType::q4_0}) {

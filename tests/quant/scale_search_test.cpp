@@ -32,6 +32,7 @@ TEST(ScaleSearch, with_minimum_comes_within_5_percent_of_brute_force_error) {
     double squares = 0;
     for (const float v : x) squares += v * v;
     std::vector<double> weight;
+    weight.reserve(x.size());
     for (const float v : x) weight.push_back(std::sqrt(squares / 32) + std::abs(v));
     const ScaleAndMin fit = search_scale_and_min(x.data(), 15, 20, -1.0F, 0.1F);
     EXPECT_LE(fit.min, 0);
@@ -58,6 +59,7 @@ TEST(ScaleSearch, without_minimum_comes_within_10_percent_of_brute_force_error) 
     std::vector<float> x(16);
     for (float& v : x) v = normal(rng);
     std::vector<double> weight;
+    weight.reserve(x.size());
     float largest = 0;
     for (const float v : x) {
       weight.push_back(v * v);
