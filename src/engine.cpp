@@ -71,7 +71,7 @@ GenerateResult generate(Session& session, const Prompt& prompt, const GenerateOp
 MemoryNeed memory_need(const Model& model, const SessionOptions& options) {
   const LoadedModel& loaded = model.loaded();
   const SessionOptions o = Timeline::resolve(loaded, options);
-  const Runner runner(o.threads, o.isa);
+  const Runner runner(o.threads, o.isa, o.blas);
   const TextPlan prompt =
       make_text_plan(loaded.config, loaded.weights, {.n_tokens = o.chunk, .n_logits = 1, .media = true});
   const TextPlan decode = make_text_plan(loaded.config, loaded.weights, {.n_tokens = 1, .n_logits = 1});

@@ -7,8 +7,8 @@
 
 namespace tarsier {
 
-Runner::Runner(int threads, const std::string& isa)
-    : backend_(threads, isa.empty() ? core::selected_table() : core::find_table(isa)) {}
+Runner::Runner(int threads, const std::string& isa, bool blas)
+    : backend_(threads, isa.empty() ? core::selected_table() : core::find_table(isa), blas) {}
 
 bool Runner::run(const core::Plan& plan, const core::Bindings& bindings, const RunControl& control,
                  const std::function<void(double)>& progress, const ValueNamer& namer) {

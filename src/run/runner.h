@@ -18,8 +18,8 @@ using ValueNamer = std::function<void(const core::ValueInfo& info, const void* d
 // One run at a time. Not thread-safe.
 class Runner {
  public:
-  // threads: 0 takes all cores. isa: "" takes TARSIER_ISA, or the best table.
-  Runner(int threads, const std::string& isa);
+  // threads: 0 takes all cores. isa: "" takes TARSIER_ISA, or the best table. blas: see CpuBackend.
+  Runner(int threads, const std::string& isa, bool blas = false);
 
   std::uint64_t bytes(const core::Plan& plan) const {
     return plan.arena_bytes + backend_.workspace_bytes(plan);

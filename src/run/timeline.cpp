@@ -46,7 +46,7 @@ SessionOptions Timeline::resolve(const LoadedModel& model, SessionOptions option
 Timeline::Timeline(const LoadedModel& model, const SessionOptions& options)
     : model_(&model),
       options_(resolve(model, options)),
-      runner_(options.threads, options.isa),
+      runner_(options.threads, options.isa, options.blas),
       encoder_(model),
       cache_(model.config.text, options_.context, *options_.kv_type),
       rope_(model.config.text.rope_theta, model.config.text.head_dim, model.config.text.mrope_section) {

@@ -27,6 +27,7 @@ struct SessionOptions {
   int chunk = 512;                     // tokens of a prompt read at once
   std::optional<core::DType> kv_type;  // f32, f16 or bf16; default f32 for a model stored in F32, else f16
   std::string isa;                     // kernel table; empty: TARSIER_ISA, or the best
+  bool blas = false;  // float products by OpenBLAS: an independent check; bits then depend on chunks
 };
 
 // What a session has spent since it was made. Seconds of wall time.

@@ -11,10 +11,9 @@ namespace core {
 // chunks.
 class CpuBackend final : public Backend {
  public:
-  // blas: matrix products of floats through OpenBLAS on dequantized weights: the reference path, and the way
-  // for processors without a table of their own.
-  CpuBackend(int threads, const KernelTable& table, bool blas);
-  CpuBackend(int threads, const KernelTable& table) : CpuBackend(threads, table, table.required == 0) {}
+  // blas: matrix products through OpenBLAS on dequantized weights: the reference path, independent of our
+  // kernels. Its bits depend on a token's place in the chunk.
+  CpuBackend(int threads, const KernelTable& table, bool blas = false);
 
   std::size_t workspace_bytes(const Plan& plan) const override;
   bool run(const Plan& plan, const Bindings& bindings, std::span<std::byte> memory,

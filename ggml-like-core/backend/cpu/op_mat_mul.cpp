@@ -13,9 +13,8 @@ constexpr std::int64_t kPromptStrip = 64;  // rows: with 2,048 floats each, half
 constexpr std::size_t kDecodeStripBytes = 128
                                           << 10;  // long enough for the prefetcher, short enough to share out
 constexpr std::int64_t kTokenBlock =
-    512;  // tokens of one chunk, so that narrow weights can be shared out too
-constexpr std::int64_t kBlasTokens =
-    16;  // OpenBLAS always sees this many tokens, padded with zeros: bits do not depend on n
+    512;                                  // tokens of one chunk, so that narrow weights can be shared out too
+constexpr std::int64_t kBlasTokens = 64;  // of one call of OpenBLAS
 
 void multiply_strip_blas(const OpContext& c, const MatProduct& p, std::int64_t first, std::int64_t last,
                          const std::byte* converted, std::int64_t n, float* out, std::int64_t out_stride) {
@@ -23,22 +22,15 @@ void multiply_strip_blas(const OpContext& c, const MatProduct& p, std::int64_t f
   const std::int64_t stride =
       static_cast<std::int64_t>(converted_bytes(c.mat(p.dtype), true, p.k) / sizeof(float));
   auto* w = reinterpret_cast<float*>(c.each);
-  float* x = w + kPromptStrip * p.k;
-  float* y = x + kBlasTokens * p.k;
   for (std::int64_t r = 0; r < rows; ++r)
     c.mat(p.dtype).dequantize_row(w + r * p.k,
                                   p.weight + p.row_stride() * static_cast<std::size_t>(first + r), p.k);
   for (std::int64_t t = 0; t < n; t += kBlasTokens) {
     const std::int64_t count = std::min(kBlasTokens, n - t);
-    std::memset(x, 0, static_cast<std::size_t>(kBlasTokens * p.k) * sizeof(float));
-    for (std::int64_t i = 0; i < count; ++i)
-      std::memcpy(x + i * p.k, reinterpret_cast<const float*>(converted) + (t + i) * stride,
-                  static_cast<std::size_t>(p.k) * sizeof(float));
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(kBlasTokens),
-                static_cast<int>(rows), static_cast<int>(p.k), 1.0F, x, static_cast<int>(p.k), w,
-                static_cast<int>(p.k), 0.0F, y, static_cast<int>(rows));
-    for (std::int64_t i = 0; i < count; ++i)
-      std::memcpy(out + (t + i) * out_stride, y + i * rows, static_cast<std::size_t>(rows) * sizeof(float));
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(count), static_cast<int>(rows),
+                static_cast<int>(p.k), 1.0F, reinterpret_cast<const float*>(converted) + t * stride,
+                static_cast<int>(stride), w, static_cast<int>(p.k), 0.0F, out + t * out_stride,
+                static_cast<int>(out_stride));
   }
 }
 
@@ -63,8 +55,7 @@ void convert_row(const MatKernels& mat, bool blas, void* out, const float* x, st
 
 std::size_t strip_scratch_bytes(const MatProduct& p, bool blas) {
   if (!blas) return 0;
-  return static_cast<std::size_t>(kPromptStrip * p.k + kBlasTokens * p.k + kBlasTokens * kPromptStrip) *
-         sizeof(float);
+  return static_cast<std::size_t>(kPromptStrip * p.k) * sizeof(float);
 }
 
 void multiply_strip(const OpContext& c, const MatProduct& p, std::int64_t first, std::int64_t last,
