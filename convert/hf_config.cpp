@@ -108,7 +108,7 @@ void read_experts(const JsonFile& json, TextConfig& t, Problems& problems) {
   for (const auto& [name, field] : {std::pair{"num_experts_per_tok", &t.moe.num_experts_per_tok},
                                     std::pair{"moe_intermediate_size", &t.moe.moe_intermediate_size}})
     if (!json.get(std::string("text_config.") + name, *field))
-      problems.push_back(json.path() + ": text_config." + name + " is missing");
+      problems.push_back(json.path() + ": text_config." + std::string(name) + " is missing");
   // modeling_qwen3_vl_moe.py, Qwen3VLMoeTextDecoderLayer
   std::vector<int> mlp_only;
   int step = 1;
@@ -201,7 +201,7 @@ void read_processors(const std::string& folder, Config& c, Problems& problems, P
   const auto image = processor_file(folder, "image_processor", {"preprocessor_config.json"});
   if (image) {
     // The defaults of Qwen2VLImageProcessor, where the file leaves something out.
-    p.image = {56 * 56, 28 * 28 * 1280};
+    p.image = {.min_pixels = 3136, .max_pixels = 1003520};
     p.mean = {0.48145466F, 0.4578275F, 0.40821073F};
     p.std = {0.26862954F, 0.26130258F, 0.27577711F};
     processor_fields(p, ProcessorJsonReader{*image, false, problems});
@@ -214,7 +214,7 @@ void read_processors(const std::string& folder, Config& c, Problems& problems, P
   const auto video = processor_file(folder, "video_processor",
                                     {"video_preprocessor_config.json", "preprocessor_config.json"});
   if (!video) return;
-  p.video = {128 * 32 * 32, 32 * 32 * 768};  // Qwen3VLVideoProcessor
+  p.video = {.min_pixels = 131072, .max_pixels = 786432};  // Qwen3VLVideoProcessor
   processor_fields(p, ProcessorJsonReader{*video, true, problems});
   ProcessorConfig other = p;
   read_triple(*video, "image_mean", other.mean);

@@ -1,11 +1,44 @@
 #include "convert/hf_tokenizer.h"
 
+#include <charconv>
 #include <filesystem>
 
+#include "convert/json_file.h"
 #include "ggml-like-core/base/error.h"
 #include "src/input/tokenizer_json.h"
 
 namespace tarsier {
+namespace {
+
+// Tokens of tokenizer_config.json that a SentencePiece model does not know. Ids that nobody names are
+// padding.
+void add_configured_tokens(const JsonFile& json, TokenizerData& data) {
+  constexpr int kMostIds = 1 << 24;
+  const auto* listed = json.find("added_tokens_decoder");
+  if (listed == nullptr) return;
+  core::require(listed->is_object(), json.path(), ": added_tokens_decoder is no object");
+  for (const auto& [number, entry] : listed->items()) {
+    AddedToken t;
+    const char* end = number.data() + number.size();
+    const auto parsed = std::from_chars(number.data(), end, t.id);
+    core::require(parsed.ec == std::errc() && parsed.ptr == end && t.id >= 0 && t.id < kMostIds, json.path(),
+                  ": added_tokens_decoder has the key ", number, ", wanted the id of a token");
+    const JsonFile token(json.path() + ": added token " + number, entry);
+    core::require(token.get("content", t.text), token.path(), " has no content");
+    token.get("special", t.special);
+    token.get("normalized", t.normalized);
+    token.get("lstrip", t.lstrip);
+    token.get("rstrip", t.rstrip);
+    token.get("single_word", t.single_word);
+    const auto id = static_cast<std::size_t>(t.id);
+    while (data.tokens.size() <= id) data.tokens.push_back("[PAD" + std::to_string(data.tokens.size()) + "]");
+    std::erase_if(data.added, [&](const AddedToken& old) { return old.id == t.id; });
+    data.tokens[id] = t.text;
+    data.added.push_back(std::move(t));
+  }
+}
+
+}  // namespace
 
 TokenizerData read_hf_tokenizer(const std::string& folder) {
   const std::filesystem::path root(folder);
@@ -14,7 +47,10 @@ TokenizerData read_hf_tokenizer(const std::string& folder) {
   const auto path = root / "tokenizer.model";
   core::require(std::filesystem::exists(path), folder,
                 ": holds no tokenizer: neither tokenizer.json nor tokenizer.model");
-  return read_tokenizer_model(path.string());
+  TokenizerData data = read_tokenizer_model(path.string());
+  if (const auto config = root / "tokenizer_config.json"; std::filesystem::exists(config))
+    add_configured_tokens(JsonFile(config.string()), data);
+  return data;
 }
 
 void complete_from_tokenizer(Config& config, const TokenizerData& tokenizer) {

@@ -8,7 +8,8 @@
 
 namespace tarsier {
 
-// tokenizer.json, or where there is none tokenizer.model. Error: neither is there, or damaged.
+// tokenizer.json, or where there is none tokenizer.model with the added tokens of tokenizer_config.json.
+// Error: neither is there, or damaged.
 TokenizerData read_hf_tokenizer(const std::string& folder);
 
 // What the configuration takes from the tokenizer: the ids of <|im_start|> and <|im_end|>, and the latter as

@@ -12,7 +12,7 @@
 namespace tarsier {
 namespace {
 
-constexpr std::int64_t kBlockFloats = 256 * 1024;  // 1 MiB of floats in each thread
+constexpr std::int64_t kBlockFloats = 262144;  // 1 MiB of floats in each thread
 constexpr float kMaxHalf = 65504;
 
 // Formats whose values or scales are halves.

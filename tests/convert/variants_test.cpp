@@ -262,6 +262,26 @@ TEST(ConvertVariants, fp8_with_block_scales_dense_fused_and_one_by_one) {
   expect_fp8_means(single, 128, 128);
 }
 
+TEST(ConvertVariants, a_sentencepiece_model_with_tokens_of_the_configuration) {
+  Checkpoint c("tiny-vl-dense");
+  c.files.erase("tokenizer.json");
+  c.files["tokenizer.model"] =
+      test::read_bytes(std::string(TARSIER_TEST_DATA) + "/sentencepiece/tokenizer.model");
+  const Converted out = converted(c);  // the vision tokens keep their ids of tokenizer_config.json
+  EXPECT_THAT(out.warnings, ::testing::IsEmpty());
+  const TempFolder folder;
+  const core::GgufReader file(folder.write("a.gguf", out.bytes));
+  EXPECT_EQ(file.text("tokenizer.ggml.model"), "llama");
+  const tarsier::Config config = tarsier::read_config(file);
+  EXPECT_EQ(config.special.im_end, 1152);
+  const tarsier::Tokenizer tokenizer(tarsier::read_tokenizer(file));
+  EXPECT_EQ(tokenizer.find("<|image_pad|>"), 1162);
+  const auto ids = tokenizer.encode("<|im_start|>hello", true);
+  ASSERT_GT(ids.size(), 1U);
+  EXPECT_EQ(ids[0], 1151);
+  EXPECT_EQ(tokenizer.decode(std::span(ids).subspan(1)), "hello");
+}
+
 TEST(ConvertVariants, other_places_of_template_and_processor_settings) {
   Checkpoint c("tiny-vl-dense");
   const Converted wanted = converted(c);
