@@ -3,10 +3,12 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <utility>
 
 #include "ggml-like-core/base/error.h"
+#include "src/input/sentencepiece_charsmap.h"
 
 namespace tarsier {
 namespace {
@@ -91,15 +93,32 @@ Piece read_piece(std::span<const std::uint8_t> model, std::size_t begin, std::si
   return out;
 }
 
+// ModelProto: 3 normalizer_spec, 5 denormalizer_spec. NormalizerSpec: 2 precompiled_charsmap.
+void check_normalizers(std::span<const std::uint8_t> model) {
+  Fields fields(model, 0, model.size());
+  while (const auto f = fields.next()) {
+    if ((f->number != 3 && f->number != 5) || f->wire != 2) continue;
+    Fields spec(model, f->begin, f->end);
+    while (const auto g = spec.next())
+      if (g->number == 2 && g->wire == 2) check_charsmap(model.subspan(g->begin, g->end - g->begin));
+  }
+}
+
 bool looks_like_a_mark(const Piece& p) {
   return p.type == PieceType::user_defined && p.text.size() > 2 && p.text.front() == '<' &&
          p.text.back() == '>';
 }
 
 void load(sentencepiece::SentencePieceProcessor& processor, std::span<const std::uint8_t> model) {
-  const auto status =
-      processor.LoadFromSerializedProto({reinterpret_cast<const char*>(model.data()), model.size()});
-  core::require(status.ok(), "SentencePiece model: ", status.ToString());
+  try {
+    const auto status =
+        processor.LoadFromSerializedProto({reinterpret_cast<const char*>(model.data()), model.size()});
+    core::require(status.ok(), "SentencePiece model: ", status.ToString());
+  } catch (const core::Error&) {
+    throw;
+  } catch (const std::exception& e) {  // of the tree that it builds of the pieces
+    core::fail("SentencePiece model: ", e.what());
+  }
 }
 
 }  // namespace
@@ -108,7 +127,11 @@ std::vector<Piece> read_pieces(std::span<const std::uint8_t> model) {
   std::vector<Piece> out;
   Fields fields(model, 0, model.size());
   while (const auto f = fields.next())
-    if (f->number == 1 && f->wire == 2) out.push_back(read_piece(model, f->begin, f->end));
+    if (f->number == 1 && f->wire == 2) {
+      out.push_back(read_piece(model, f->begin, f->end));
+      core::require(out.back().text.find('\0') == std::string::npos,
+                    "SentencePiece model: the text of piece ", out.size() - 1, " has a byte 0");
+    }
   core::require(!out.empty(), "SentencePiece model: holds no pieces");
   return out;
 }
@@ -119,6 +142,7 @@ struct SentencePiece::Library {
 };
 
 SentencePiece::SentencePiece(std::span<const std::uint8_t> model) : pieces_(read_pieces(model)) {
+  check_normalizers(model);
   auto library = std::make_unique<Library>();
   load(library->full, model);
   core::require(std::cmp_equal(library->full.GetPieceSize(), pieces_.size()), "SentencePiece model: holds ",
