@@ -62,24 +62,23 @@ class Reader {
   std::string path_;
 };
 
+// tokens: as many as the file gives at most.
 void put_token(const Reader& read, std::vector<std::string>& tokens, std::int64_t id,
                const std::string& text) {
   const auto i = static_cast<std::size_t>(id);
-  if (i >= tokens.size()) tokens.resize(i + 1);
+  core::require(i < tokens.size(), read.path(), ": the id ", id, " of ", text, " leaves gaps: at most ",
+                tokens.size(), " ids are given");
   core::require(tokens[i].empty() || tokens[i] == text, read.path(), ": the id ", id, " belongs to both ",
                 tokens[i], " and ", text);
   tokens[i] = text;
 }
 
 void read_model(const Reader& read, const Tree& model, TokenizerData& out) {
-  const std::string type = read.type(model, "model");
-  core::require(type == "BPE", read.path(), ": the model is ", type, ", wanted BPE");
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"})
     read.require_off(model, key);
   out.ignore_merges = read.flag(model, "ignore_merges", false);
   const Tree& vocab = read.at(model, "vocab");
   core::require(vocab.is_object(), read.path(), ": vocab is ", vocab.type_name(), ", wanted an object");
-  out.tokens.reserve(vocab.size());
   for (const auto& [token, id] : vocab.items()) put_token(read, out.tokens, read.id(id, token), token);
   const Tree& merges = read.at(model, "merges");
   core::require(merges.is_array(), read.path(), ": merges is ", merges.type_name(), ", wanted an array");
@@ -164,11 +163,30 @@ void read_pretokenizer(const Reader& read, const Tree& file, TokenizerData& out)
                 ": the pre-tokenizer has no ByteLevel or no pattern to split by");
 }
 
+// What a file with a BPE model can give at most: the limit of its ids.
+std::size_t token_count(const Reader& read, const Tree& file) {
+  const Tree& model = read.at(file, "model");
+  const std::string type = read.type(model, "model");
+  core::require(type == "BPE", read.path(), ": the model is ", type, ", wanted BPE");
+  const Tree& vocab = read.at(model, "vocab");
+  const auto added = file.find("added_tokens");
+  const std::size_t n =
+      vocab.size() + (added != file.end() && added->is_array() ? added->size() : std::size_t{0});
+  core::require(n <= std::size_t{kMaxTokens}, read.path(), ": ", n, " tokens, the limit is ", kMaxTokens);
+  return n;
+}
+
 TokenizerData read_tree(const Reader& read, const Tree& file) {
   core::require(file.is_object(), read.path(), ": is JSON but no object, wanted a tokenizer");
   TokenizerData out;
+  out.tokens.resize(token_count(read, file));
   read_model(read, read.at(file, "model"), out);
   read_added(read, file, out);
+  // An added token may stand in the vocabulary, too: then fewer ids are given.
+  while (!out.tokens.empty() && out.tokens.back().empty()) out.tokens.pop_back();
+  const auto hole = std::find(out.tokens.begin(), out.tokens.end(), "");
+  core::require(hole == out.tokens.end(), read.path(), ": no token has the id ", hole - out.tokens.begin(),
+                ", wanted ids without gaps");
   read_normalizer(read, file, out);
   read_pretokenizer(read, file, out);
   for (const char* part : {"post_processor", "decoder"})
