@@ -124,6 +124,26 @@ TEST(MatMul, of_any_number_of_rows_and_tokens_equals_one_by_one_bit_for_bit) {
     }
 }
 
+// The depths and widths of the model, which are cut into strips; rows and tokens are cut short.
+TEST(MatMul, equals_the_double_precision_loop_on_the_shapes_of_the_model) {
+  for (const KernelTable* table : supported_tables())
+    for (const FormatInfo& f : kFormats)
+      for (const MatShape s : kModelShapes) {
+        const std::int64_t rows = std::min<std::int64_t>(s.rows, emulated() ? 5 : 83);
+        const std::int64_t tokens = std::min<std::int64_t>(s.tokens, 17);
+        const Weights w(f.dtype, rows, s.k, 11);
+        Activations x(*table, f.dtype, tokens, s.k, random_floats(tokens * s.k, 12));
+        const Product product(*table, w, x, rows, tokens);
+        for (std::int64_t i = 0; i < 40; ++i) {
+          const std::int64_t r = i * 31 % rows;
+          const std::int64_t t = i * 17 % tokens;
+          const Sum expected = reference(w, x, r, t);
+          ASSERT_NEAR(product.out[t * product.stride + r], expected.value, bound(expected, f, s.k))
+              << table->name << " " << f.name << " k " << s.k << " row " << r << " token " << t;
+        }
+      }
+}
+
 // All codes and scales at their extremes: catches 16-bit sums that saturate.
 TEST(MatMul, survives_extreme_codes) {
   for (const KernelTable* table : supported_tables())
