@@ -91,8 +91,9 @@ struct MatProduct {
   std::int64_t rows, k;
   std::size_t row_stride() const { return row_bytes(dtype, k); }
 };
-// Rows of weights that one chunk takes for n tokens.
-std::int64_t strip_rows(const MatProduct& p, std::int64_t n);
+// Rows of weights that one chunk takes: with 2,048 floats each half of a 1 MiB L2 for a prompt, long enough
+// for the prefetcher when one token reads them once.
+constexpr std::int64_t kStripRows = 64;
 // Bytes of one row of converted activations.
 std::size_t converted_bytes(const MatKernels& mat, bool blas, std::int64_t k);
 void convert_row(const MatKernels& mat, bool blas, void* out, const float* x, std::int64_t k);

@@ -121,13 +121,12 @@ void run_op(const Experts& op, const Node& node, OpContext& c) {
 
   // task(first place, places, expert, first row, last row) for each strip of rows of each active expert.
   const auto for_strips = [&](const MatProduct& p, const auto& task) {
-    const std::int64_t strip = strip_rows(p, l.n);
-    const std::int64_t strips = ceil_div(p.rows, strip);
+    const std::int64_t strips = ceil_div(p.rows, kStripRows);
     c.worker->chunks(active[0] * strips, 1, [&](std::int64_t chunk, std::int64_t) {
       const std::int32_t e = active[1 + chunk / strips];
-      const std::int64_t first = chunk % strips * strip;
+      const std::int64_t first = chunk % strips * kStripRows;
       task(static_cast<std::int64_t>(begin[e]), static_cast<std::int64_t>(begin[e + 1] - begin[e]), e, first,
-           std::min(first + strip, p.rows));
+           std::min(first + kStripRows, p.rows));
     });
   };
   for_strips(l.gate, [&](std::int64_t place, std::int64_t count, std::int32_t e, std::int64_t first,

@@ -9,9 +9,6 @@
 namespace core {
 namespace {
 
-constexpr std::int64_t kPromptStrip = 64;  // rows: with 2,048 floats each, half of a 1 MiB L2
-constexpr std::size_t kDecodeStripBytes = 128
-                                          << 10;  // long enough for the prefetcher, short enough to share out
 constexpr std::int64_t kTokenBlock =
     512;                                  // tokens of one chunk, so that narrow weights can be shared out too
 constexpr std::int64_t kBlasTokens = 64;  // of one call of OpenBLAS
@@ -36,12 +33,6 @@ void multiply_strip_blas(const OpContext& c, const MatProduct& p, std::int64_t f
 
 }  // namespace
 
-std::int64_t strip_rows(const MatProduct& p, std::int64_t n) {
-  if (n > 4) return kPromptStrip;
-  const auto rows = static_cast<std::int64_t>(kDecodeStripBytes / p.row_stride());
-  return std::clamp<std::int64_t>(rows / 16 * 16, 16, kPromptStrip);  // whole lanes of rows
-}
-
 std::size_t converted_bytes(const MatKernels& mat, bool blas, std::int64_t k) {
   return blas ? round_up(static_cast<std::size_t>(k) * sizeof(float), 64) : mat.activation_bytes(k);
 }
@@ -55,7 +46,7 @@ void convert_row(const MatKernels& mat, bool blas, void* out, const float* x, st
 
 std::size_t strip_scratch_bytes(const MatProduct& p, bool blas) {
   if (!blas) return 0;
-  return static_cast<std::size_t>(kPromptStrip * p.k) * sizeof(float);
+  return static_cast<std::size_t>(kStripRows * p.k) * sizeof(float);
 }
 
 void multiply_strip(const OpContext& c, const MatProduct& p, std::int64_t first, std::int64_t last,
@@ -85,11 +76,10 @@ void run_op(const MatMul& op, const Node& node, OpContext& c) {
   });
   c.worker->barrier();
 
-  const std::int64_t strip = strip_rows(p, n);
   const std::int64_t token_blocks = ceil_div(n, kTokenBlock);
-  c.worker->chunks(ceil_div(p.rows, strip) * token_blocks, 1, [&](std::int64_t chunk, std::int64_t) {
-    const std::int64_t first = chunk / token_blocks * strip;
-    const std::int64_t last = std::min(first + strip, p.rows);
+  c.worker->chunks(ceil_div(p.rows, kStripRows) * token_blocks, 1, [&](std::int64_t chunk, std::int64_t) {
+    const std::int64_t first = chunk / token_blocks * kStripRows;
+    const std::int64_t last = std::min(first + kStripRows, p.rows);
     const std::int64_t t0 = chunk % token_blocks * kTokenBlock;
     const std::int64_t tokens = std::min(kTokenBlock, n - t0);
     float* tile = out + t0 * p.rows + first;
