@@ -31,7 +31,6 @@ AlignedBuffer::AlignedBuffer(std::size_t bytes) : data_(nullptr, Free{bytes}), s
   void* p =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   require(p != MAP_FAILED, "out of memory: ", bytes, " bytes wanted");
-  static_cast<void>(::madvise(p, bytes, MADV_HUGEPAGE));  // a hint
   data_.reset(static_cast<std::byte*>(p));
 }
 
