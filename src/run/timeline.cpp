@@ -31,7 +31,8 @@ class Stopwatch {
 
 SessionOptions Timeline::resolve(const LoadedModel& model, SessionOptions options) {
   const TextConfig& c = model.config.text;
-  if (options.context == 0) options.context = std::min(c.max_position_embeddings, kDefaultContext);
+  if (options.context == 0)
+    options.context = std::min(c.max_position_embeddings, std::max(kDefaultContext, options.expected));
   core::require(options.context > 0 && options.context <= c.max_position_embeddings, "context: found ",
                 options.context, ", wanted 1 to the ", c.max_position_embeddings,
                 " tokens that the model was made for");

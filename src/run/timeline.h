@@ -22,7 +22,9 @@
 namespace tarsier {
 
 struct SessionOptions {
-  int context = 0;                     // tokens that fit; 0: what the model was made for, at most 8,192
+  int context =
+      0;  // tokens that fit; 0: 8,192 or `expected` if that is more, at most what the model was made for
+  int expected = 0;                    // tokens of the prompt and the answer to come
   int threads = 0;                     // 0: all cores
   int chunk = 512;                     // tokens of a prompt read at once
   std::optional<core::DType> kv_type;  // f32, f16 or bf16; default f32 for a model stored in F32, else f16
