@@ -72,7 +72,8 @@ void add_session_flags(CLI::App& app, SessionFlags& flags) {
       ->capture_default_str()
       ->type_name("N")
       ->group("Machine");
-  app.add_option("--context", flags.context, "Tokens that fit; 0: what the model was made for, at most 8192")
+  app.add_option("--context", flags.context,
+                 "Tokens that fit; 0: 8192, or more where prompt and answer need it")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->type_name("N")
@@ -83,8 +84,9 @@ void add_session_flags(CLI::App& app, SessionFlags& flags) {
       ->group("Machine");
 }
 
-SessionOptions session_options(const SessionFlags& flags) {
+SessionOptions session_options(const SessionFlags& flags, std::size_t expected) {
   SessionOptions options;
+  options.expected = static_cast<int>(expected);
   options.threads = flags.threads;
   options.context = flags.context;
   if (!flags.kv_type.empty()) options.kv_type = format_named("--kv-type", flags.kv_type);

@@ -20,8 +20,8 @@ struct SessionFlags {
 };
 void add_model_flag(CLI::App& app, SessionFlags& flags);
 void add_session_flags(CLI::App& app, SessionFlags& flags);
-// Error: an unknown --kv-type.
-SessionOptions session_options(const SessionFlags& flags);
+// expected: tokens of the prompt and the answer. Error: an unknown --kv-type.
+SessionOptions session_options(const SessionFlags& flags, std::size_t expected = 0);
 
 struct PromptFlags {
   std::string video_markers;

@@ -136,7 +136,8 @@ int run(const RunFlags& flags) {
   options.max_tokens = flags.max_tokens;
   options.stop = flags.stop;
   const Prompt prompt = the_prompt(*model, flags);
-  Session session(model, session_options(flags.session));
+  Session session(
+      model, session_options(flags.session, prompt.ids.size() + static_cast<std::size_t>(flags.max_tokens)));
 
   const PieceCallback stream = [](std::string_view piece) { print(piece); };
   const GenerateResult result = generate(session, prompt, options, flags.json ? PieceCallback{} : stream,

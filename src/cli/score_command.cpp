@@ -41,7 +41,7 @@ int score(const ScoreFlags& flags) {
     return prompt.token_types[i] == 0 && (flags.all || prompt.answer[i] != 0);
   };
   std::vector<ScoredToken> scored;
-  Session session(model, session_options(flags.session));
+  Session session(model, session_options(flags.session, prompt.ids.size()));
   // Row i predicts token i + 1.
   const auto row = [&](int at, std::span<const float> logits) {
     const auto next = static_cast<std::size_t>(at) + 1;

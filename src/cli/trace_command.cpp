@@ -126,7 +126,8 @@ int trace(const TraceFlags& flags) {
   TraceObserver observer(writer, flags.match);
   InputValues(observer, prompt).write();
 
-  Session session(model, session_options(flags.session));
+  Session session(model,
+                  session_options(flags.session, prompt.ids.size() + static_cast<std::size_t>(flags.greedy)));
   const auto logits = session.sync(prompt, {.progress = &bar, .cancel = cancel, .values = &observer});
   Greedy taken;
   if (logits.empty() || !take_greedily(taken, session, logits, flags.greedy, {.cancel = cancel}))

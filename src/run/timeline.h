@@ -22,8 +22,8 @@
 namespace tarsier {
 
 struct SessionOptions {
-  int context =
-      0;  // tokens that fit; 0: 8,192 or `expected` if that is more, at most what the model was made for
+  // Tokens that fit. 0: 8,192 or `expected` if that is more, within what the model was made for.
+  int context = 0;
   int expected = 0;                    // tokens of the prompt and the answer to come
   int threads = 0;                     // 0: all cores
   int chunk = 512;                     // tokens of a prompt read at once
