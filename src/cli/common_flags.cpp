@@ -1,6 +1,8 @@
 #include "src/cli/common_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <limits>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -86,7 +88,7 @@ void add_session_flags(CLI::App& app, SessionFlags& flags) {
 
 SessionOptions session_options(const SessionFlags& flags, std::size_t expected) {
   SessionOptions options;
-  options.expected = static_cast<int>(expected);
+  options.expected = static_cast<int>(std::min<std::size_t>(expected, std::numeric_limits<int>::max()));
   options.threads = flags.threads;
   options.context = flags.context;
   if (!flags.kv_type.empty()) options.kv_type = format_named("--kv-type", flags.kv_type);
