@@ -1,8 +1,12 @@
 #include "src/cli/boxes.h"
 
+#include <stb/stb_easy_font.h>
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 namespace tarsier::cli {
 namespace {
@@ -27,6 +31,33 @@ void fill(Image& image, PixelBox box, std::array<std::uint8_t, 3> colour) {
   for (int y = box.top; y <= box.bottom; ++y)
     for (int x = box.left; x <= box.right; ++x)
       std::copy(colour.begin(), colour.end(), image.rgb.begin() + (std::ptrdiff_t{y} * image.width + x) * 3);
+}
+
+// text with its upper left corner at (left, top), letters of 7 * scale pixels high. stb_easy_font knows
+// ASCII.
+void draw_text(Image& image, int left, int top, int scale, std::string text,
+               std::array<std::uint8_t, 3> colour) {
+  for (char& c : text)
+    if (c < ' ' || c > '~') c = '?';
+  struct Corner {
+    float x, y, z;
+    std::uint8_t colour[4];
+  };
+  std::vector<Corner> corners(text.size() * 70 +
+                              4);  // the font's promise: 270 bytes a letter are enough for its quads
+  const int quads = stb_easy_font_print(0, 0, text.data(), nullptr, corners.data(),
+                                        static_cast<int>(corners.size() * sizeof(Corner)));
+  for (int i = 0; i < quads; ++i) {
+    const Corner& from = corners[static_cast<std::size_t>(i) * 4];
+    const Corner& to = corners[static_cast<std::size_t>(i) * 4 + 2];
+    const auto at = [&](float coordinate, int begin) { return begin + static_cast<int>(coordinate) * scale; };
+    fill(image,
+         {.left = std::max(at(from.x, left), 0),
+          .top = std::max(at(from.y, top), 0),
+          .right = std::min(at(to.x, left), image.width) - 1,
+          .bottom = std::min(at(to.y, top), image.height) - 1},
+         colour);
+  }
 }
 
 }  // namespace
@@ -67,6 +98,8 @@ void draw_boxes(Image& image, const std::vector<Box>& boxes) {
     fill(image, {b.left, b.bottom - down, b.right, b.bottom}, box_colour(i));
     fill(image, {b.left, b.top, b.left + across, b.bottom}, box_colour(i));
     fill(image, {b.right - across, b.top, b.right, b.bottom}, box_colour(i));
+    // The label inside the upper left corner, where it cannot leave the picture.
+    draw_text(image, b.left + line + 2, b.top + line + 2, line, boxes[i].label, box_colour(i));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -132,7 +133,9 @@ int run(const RunFlags& flags) {
   ProgressBar bar;
   const auto model = Model::open(flags.session.model);
   GenerateOptions options;
-  options.sampling = flags.sampling->apply(SamplingOptions::defaults(model->config().generation));
+  SamplingOptions defaults = SamplingOptions::defaults(model->config().generation);
+  defaults.seed = std::random_device{}();
+  options.sampling = flags.sampling->apply(defaults);
   options.max_tokens = flags.max_tokens;
   options.stop = flags.stop;
   const Prompt prompt = the_prompt(*model, flags);
@@ -150,6 +153,7 @@ int run(const RunFlags& flags) {
     nlohmann::json out = {{"text", result.text},
                           {"ids", result.ids},
                           {"finish", finish_text(result.finish)},
+                          {"seed", options.sampling->seed},
                           {"stats", stats_json(session)}};
     if (!boxes.is_null()) out["boxes"] = boxes;
     print(out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -57,7 +58,7 @@ TEST(Boxes, are_drawn_as_frames_and_leave_the_rest_alone) {
   constexpr int kWidth = 20;
   constexpr int kHeight = 10;
   tarsier::Image image{kWidth, kHeight, std::vector<std::uint8_t>(kWidth * kHeight * 3, 7)};
-  tarsier::cli::draw_boxes(image, {{100, 200, 500, 800, "x"}});  // columns 2..10, rows 2..8
+  tarsier::cli::draw_boxes(image, {{100, 200, 500, 800, ""}});  // columns 2..10, rows 2..8
   for (int y = 0; y < kHeight; ++y)
     for (int x = 0; x < kWidth; ++x) {
       const bool inside = x >= 2 && x <= 10 && y >= 2 && y <= 8;
@@ -73,6 +74,19 @@ TEST(Boxes, of_one_pixel_can_be_drawn) {
   tarsier::Image image{1, 1, {7, 7, 7}};
   tarsier::cli::draw_boxes(image, {{0, 0, 0, 0, ""}, {1000, 1000, 1000, 1000, ""}});
   EXPECT_EQ(image.rgb[0], tarsier::cli::box_colour(1)[0]);
+}
+
+TEST(Boxes, carry_their_label_inside_and_never_paint_outside_the_picture) {
+  constexpr int kSide = 60;
+  const auto painted = [&](const std::string& label, double left) {
+    tarsier::Image image{kSide, kSide, std::vector<std::uint8_t>(kSide * kSide * 3, 7)};
+    tarsier::cli::draw_boxes(image, {{left, 0, 1000, 1000, label}});
+    return kSide * kSide * 3 - std::count(image.rgb.begin(), image.rgb.end(), 7);
+  };
+  EXPECT_GT(painted("star", 0), painted("", 0) + 30);
+  EXPECT_GT(painted("a very long label that does not fit", 0), painted("star", 0));  // cut at the edge
+  EXPECT_GE(painted("star", 990), painted("", 990));
+  EXPECT_GT(painted("\xE6\x98\x9F", 0), painted("", 0));  // letters that the font lacks are question marks
 }
 
 }  // namespace
