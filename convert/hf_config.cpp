@@ -92,9 +92,14 @@ void read_rope(const JsonFile& json, TextConfig& t, Problems& problems) {
     if (!interleaved)
       problems.push_back(json.path() + ": " + part + ".mrope_interleaved is false, wanted true");
     std::string type = "default";
-    if (!json.get(part + ".rope_type", type)) json.get(part + ".type", type);
+    const std::string old_name = part + ".type";
+    if (!json.get(part + ".rope_type", type)) json.get(old_name, type);
     if (type != "default" && type != "mrope")
-      problems.push_back(json.path() + ": " + part + ".rope_type is " + type + ", which is not supported");
+      problems.emplace_back(json.path())
+          .append(": ")
+          .append(part)
+          .append(".rope_type is not supported: ")
+          .append(type);
   }
   if (!theta) problems.push_back(json.path() + ": text_config.rope_theta is missing");
   if (t.mrope_section.empty())
@@ -108,7 +113,7 @@ void read_experts(const JsonFile& json, TextConfig& t, Problems& problems) {
   for (const auto& [name, field] : {std::pair{"num_experts_per_tok", &t.moe.num_experts_per_tok},
                                     std::pair{"moe_intermediate_size", &t.moe.moe_intermediate_size}})
     if (!json.get(std::string("text_config.") + name, *field))
-      problems.push_back(json.path() + ": text_config." + std::string(name) + " is missing");
+      problems.push_back((json.path() + ": text_config.").append(name).append(" is missing"));
   // modeling_qwen3_vl_moe.py, Qwen3VLMoeTextDecoderLayer
   std::vector<int> mlp_only;
   int step = 1;

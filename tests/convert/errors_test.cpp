@@ -30,7 +30,7 @@ const std::string kNorm = "model.language_model.norm.weight";
 // The message of converting the folder; nothing must stay beside it.
 std::string refusal(const std::string& source, const std::string& type = "bf16") {
   const TempFolder out;
-  const std::string text =
+  std::string text =
       error_of([&] { tarsier::convert({.source = source, .output = out.path("a.gguf"), .type = type}); });
   EXPECT_TRUE(std::filesystem::is_empty(out.path()));
   return text;
@@ -154,7 +154,7 @@ TEST(ConvertErrors, experts_that_lie_in_neither_direction) {
 TEST(ConvertErrors, fp8_without_scales_or_with_misshapen_ones) {
   Checkpoint c("tiny-vl-dense");
   const std::string name = "model.language_model.layers.0.mlp.down_proj.weight";
-  c.tensors[name] = {"F8_E4M3", {256, 768}, std::vector<std::byte>(256 * 768)};
+  c.tensors[name] = {"F8_E4M3", {256, 768}, std::vector<std::byte>(196608)};
   EXPECT_THAT(refusal(c), HasSubstr(name + "_scale_inv is missing"));
   c.tensors[name + "_scale_inv"] = test::stored("F32", {6, 2}, std::vector<float>(12));
   EXPECT_THAT(refusal(c), HasSubstr(name + "_scale_inv is [6, 2], wanted [2, 6]"));

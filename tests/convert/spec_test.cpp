@@ -27,7 +27,7 @@ std::string formats_table() {
 
 // What holds where a key is absent; keys that are not here are required.
 const std::map<std::string, std::string, std::less<>>& rules() {
-  static const std::map<std::string, std::string, std::less<>> kRules = {
+  static const std::map<std::string, std::string, std::less<>> rules_by_key = {
       {"{arch}.vocab_size", "rows of token_embd.weight"},
       {"tarsier.rope.mrope_section", "the first three of {arch}.rope.dimension_sections"},
       {"tarsier.tie_word_embeddings", "whether output.weight is absent"},
@@ -49,7 +49,7 @@ const std::map<std::string, std::string, std::less<>>& rules() {
       {"tarsier.processor.temporal_patch_size", "tarsier.vision.temporal_patch_size"},
       {"tarsier.processor.merge_size", "clip.vision.spatial_merge_size"},
   };
-  return kRules;
+  return rules_by_key;
 }
 
 std::string value_text(bool x) { return x ? "true" : "false"; }

@@ -139,7 +139,7 @@ TEST(ConvertVariants, a_tied_head_may_be_stored_and_an_untied_one_is_taken) {
   expect_same(converted(both), wanted);
 
   Checkpoint untied = both;
-  const std::vector<float> head(1280 * 256, 0.5F);
+  const std::vector<float> head(327680, 0.5F);
   untied.tensors["lm_head.weight"] = test::stored("BF16", {1280, 256}, head);
   untied.edit("config.json", [](auto& json) {
     json["tie_word_embeddings"] = false;
@@ -160,7 +160,7 @@ TEST(ConvertVariants, dense_layers_between_layers_of_experts) {
   const std::string mlp = "model.language_model.layers.1.mlp.";
   for (const char* name : {"gate.weight", "experts.gate_up_proj", "experts.down_proj"})
     c.tensors.erase(mlp + name);
-  const std::vector<float> gate(768 * 256, 0.25F);
+  const std::vector<float> gate(196608, 0.25F);
   c.tensors[mlp + "gate_proj.weight"] = test::stored("BF16", {768, 256}, gate);
   c.tensors[mlp + "up_proj.weight"] = test::stored("BF16", {768, 256}, gate);
   c.tensors[mlp + "down_proj.weight"] = test::stored("BF16", {256, 768}, gate);

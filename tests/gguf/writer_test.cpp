@@ -22,7 +22,7 @@ using test::TempFolder;
 using ::testing::HasSubstr;
 
 const std::vector<std::pair<std::string, core::GgufValue>>& all_kinds() {
-  static const std::vector<std::pair<std::string, core::GgufValue>> kAll = {
+  static const std::vector<std::pair<std::string, core::GgufValue>> all = {
       {"u8", std::uint8_t{255}},
       {"i8", std::int8_t{-128}},
       {"u16", std::uint16_t{65535}},
@@ -49,7 +49,7 @@ const std::vector<std::pair<std::string, core::GgufValue>>& all_kinds() {
       {"no booleans", std::vector<bool>{}},
       {"no texts", std::vector<std::string>{}},
   };
-  return kAll;
+  return all;
 }
 
 std::vector<std::byte> counting(std::size_t n, int first) {
@@ -76,7 +76,7 @@ TEST(GgufWriter, tensors_of_every_format_are_read_back_whatever_the_order_of_wri
   const TempFolder folder;
   GgufWriter writer;
   for (const core::FormatInfo& f : core::kFormats) {
-    const std::int64_t shape[] = {2, 3, 2 * f.block_len};
+    const std::int64_t shape[] = {2, 3, std::int64_t{2} * f.block_len};
     const std::size_t number = writer.add_tensor(std::string(f.name), f.dtype, shape);
     EXPECT_EQ(writer.tensor(number).bytes, 12 * f.block_bytes);
   }
@@ -92,7 +92,7 @@ TEST(GgufWriter, tensors_of_every_format_are_read_back_whatever_the_order_of_wri
   for (std::size_t i = 0; i < reader.tensors().size(); ++i) {
     const core::GgufTensor& t = reader.tensors()[i];
     EXPECT_EQ(t.dtype, core::kFormats[i].dtype);
-    EXPECT_EQ(t.shape(), (std::vector<std::int64_t>{2, 3, 2 * core::kFormats[i].block_len}));
+    EXPECT_EQ(t.shape(), (std::vector<std::int64_t>{2, 3, std::int64_t{2} * core::kFormats[i].block_len}));
     EXPECT_EQ(t.rows(), 6);
     EXPECT_EQ(reader.find_tensor(t.name), &t);
     const auto data = reader.data(t);

@@ -113,8 +113,8 @@ TEST(ConfigFile, keys_of_our_own_may_be_missing) {
   foreign.add_tensor("token_embd.weight", core::DType::f32, embedding);
   foreign.add_tensor("blk.1.ffn_gate.weight", core::DType::f32, gate);
   foreign.begin(folder.path("foreign.gguf"));
-  foreign.write(0, 0, std::vector<std::byte>(40 * 32 * 4));
-  foreign.write(1, 0, std::vector<std::byte>(48 * 32 * 4));
+  foreign.write(0, 0, std::vector<std::byte>(foreign.tensor(0).bytes));
+  foreign.write(1, 0, std::vector<std::byte>(foreign.tensor(1).bytes));
   foreign.commit();
 
   const GgufReader file(folder.path("foreign.gguf"));

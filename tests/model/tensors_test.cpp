@@ -14,7 +14,6 @@ namespace {
 using tarsier::Role;
 using tarsier::tensor_specs;
 using tarsier::TensorSpec;
-using tarsier::Transform;
 
 std::int64_t parameters(const std::vector<TensorSpec>& specs) {
   std::int64_t sum = 0;
