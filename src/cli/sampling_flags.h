@@ -33,7 +33,8 @@ inline constexpr SamplingField kSamplingFields[] = {
      &SamplingOptions::presence_penalty},
     {"frequency-penalty", "Subtracted for each time the answer has the token", "0",
      &SamplingOptions::frequency_penalty},
-    {"seed", "Of the random numbers; the same seed gives the same answer", "a new one each time", &SamplingOptions::seed},
+    {"seed", "Of the random numbers; the same seed gives the same answer", "a new one each time",
+     &SamplingOptions::seed},
 };
 
 // The flags of one command. Must outlive the parsing.
