@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "ggml-like-core/base/error.h"
+#include "src/input/pretokenizer_tables.h"
 
 namespace tarsier {
 
@@ -21,9 +22,6 @@ constexpr std::size_t kMaxPatternBytes = std::size_t{64} * 1024;  // no pattern 
 constexpr std::size_t kJitStackBytes = std::size_t{1024} * 1024;  // at most, for one call
 constexpr std::string_view kSpaces =                              // White_Space as the inside of a class
     R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-
-// Unicode 15's numbers (Kaktovik, Kawi, Nag Mundari), which HF's library knows and PCRE2 10.42 does not.
-constexpr std::string_view kNumbers = R"(\p{N}\x{1d2c0}-\x{1d2d3}\x{11f50}-\x{11f59}\x{1e4f0}-\x{1e4f9})";
 
 std::string error_text(int code) {
   std::array<PCRE2_UCHAR, 256> text{};
@@ -57,9 +55,12 @@ std::string pcre_pattern(std::string_view pattern) {
   bool in_class = false;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     const char c = pattern[i];
-    if (pattern.substr(i).starts_with("\\p{N}")) {
-      out += in_class ? std::string(kNumbers) : "[" + std::string(kNumbers) + "]";
-      i += 4;
+    if (const auto escape = pattern.substr(i, 5); escape == "\\p{L}" || escape == "\\p{N}") {
+      const std::string_view newer = escape == "\\p{L}" ? kNewerLetters : kNewerNumbers;
+      if (!in_class) out += '[';
+      out.append(escape).append(newer);
+      if (!in_class) out += ']';
+      i += escape.size() - 1;
       continue;
     }
     if (c == '\\' && i + 1 < pattern.size()) {

@@ -30,7 +30,7 @@ class Pretokenizer {
 };
 
 // The pattern as PCRE2 must read it to mean the same: \s and \S are Unicode's White_Space,
-// \p{N} has the numbers of Unicode 15.
+// \p{L} and \p{N} have the letters and numbers of Unicode 16.
 std::string pcre_pattern(std::string_view pattern);
 
 }  // namespace tarsier

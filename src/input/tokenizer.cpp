@@ -65,6 +65,14 @@ Joined stretch(const Joined& in, std::size_t begin, std::size_t end, bool normal
   return out;
 }
 
+// Those that are matched in normalised text are normalised themselves, as in HF.
+std::vector<AddedToken> as_matched(const TokenizerData& data) {
+  std::vector<AddedToken> out = data.added;
+  for (AddedToken& t : out)
+    if (t.normalized && data.nfc) t.text = nfc(repair_utf8(t.text));
+  return out;
+}
+
 std::vector<const AddedToken*> select(const std::vector<AddedToken>& added, bool normalized) {
   std::vector<const AddedToken*> out;
   for (const AddedToken& t : added)
@@ -116,6 +124,7 @@ struct Tokenizer::State {
   std::vector<bool> special, added;                    // by id
   std::string bytes;                                   // of all tokens, one after another
   std::vector<std::size_t> begins;                     // of each token in bytes, and the end
+  std::vector<AddedToken> matched;                     // the added tokens as the two finders look for them
   AddedTokenFinder raw, normalized;                    // matched before and after normalisation
   std::unique_ptr<const SentencePiece> sentencepiece;  // or bpe and pretokenizer
   std::unique_ptr<const Bpe> bpe;
@@ -123,7 +132,10 @@ struct Tokenizer::State {
 };
 
 Tokenizer::State::State(TokenizerData d)
-    : data(std::move(d)), raw(select(data.added, false)), normalized(select(data.added, true)) {
+    : data(std::move(d)),
+      matched(as_matched(data)),
+      raw(select(matched, false)),
+      normalized(select(matched, true)) {
   std::span<const Piece> pieces;
   if (!data.sentencepiece.empty()) {
     sentencepiece = std::make_unique<SentencePiece>(data.sentencepiece);

@@ -33,6 +33,10 @@ TEST(Pretokenizer, qwens_pattern_splits_as_its_authors_meant) {
             (std::vector<std::string>{"It", "'S", " ", "1", "2", " ", " ok", "!!\n\n", " x", " "}));
   const std::string kaktovik_zero = "\xF0\x9D\x8B\x80";  // a number since Unicode 15: apart from the blank
   EXPECT_EQ(words(qwen, " " + kaktovik_zero + "\n"), (std::vector<std::string>{" ", kaktovik_zero, "\n"}));
+  // Letters of Unicode 15 (U+31350) and 16 (U+105C0), a number of 16 (U+1CCF0).
+  const std::string word = "a\xF0\xB1\x8D\x90\xF0\x90\x97\x80z";
+  const std::string digit = "\xF0\x9C\xB3\xB0";
+  EXPECT_EQ(words(qwen, "." + word + digit + "!"), (std::vector<std::string>{"." + word, digit, "!"}));
   EXPECT_TRUE(words(qwen, "").empty());
 }
 
