@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "ggml-like-core/base/error.h"
@@ -27,6 +28,15 @@ void append_decomposed(std::vector<utf8proc_int32_t>& out, char32_t code) {
                                          UTF8PROC_DECOMPOSE, &boundary_class);
   core::bug_if(n < 1 || n > static_cast<utf8proc_ssize_t>(part.size()), "utf8proc could not decompose");
   out.insert(out.end(), part.begin(), part.begin() + n);
+}
+
+// part: decomposed and sorted; overwritten.
+void append_composed(std::string& out, std::span<utf8proc_int32_t> part) {
+  const auto n = utf8proc_normalize_utf32(part.data(), static_cast<utf8proc_ssize_t>(part.size()),
+                                          static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  core::bug_if(n < 0, "utf8proc could not compose code points");
+  for (const utf8proc_int32_t c : part.first(static_cast<std::size_t>(n)))
+    append_utf8(out, static_cast<char32_t>(c));
 }
 
 // The canonical order. utf8proc_map swaps neighbours, which takes half an hour for a megabyte of marks.
@@ -111,12 +121,16 @@ std::string nfc(std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(c.bytes));
   }
   sort_marks(codes);
-  const auto n = utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()),
-                                          static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  core::bug_if(n < 0, "utf8proc could not compose code points");
-  codes.resize(static_cast<std::size_t>(n));
   std::string out;
-  for (const utf8proc_int32_t c : codes) append_utf8(out, static_cast<char32_t>(c));
+  for (std::span<utf8proc_int32_t> rest(codes); !rest.empty();) {
+    // utf8proc 2.8 drops U+11A7 behind a Hangul syllable. It composes with nothing, so the text is cut before
+    // it.
+    constexpr utf8proc_int32_t kNoFinal = 0x11A7;
+    const auto cut = std::find(rest.begin() + 1, rest.end(), kNoFinal);
+    const auto part = rest.first(static_cast<std::size_t>(cut - rest.begin()));
+    append_composed(out, part);
+    rest = rest.subspan(part.size());
+  }
   return out;
 }
 

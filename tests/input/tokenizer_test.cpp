@@ -26,12 +26,12 @@ const std::string kTinyFile = std::string(TARSIER_SOURCE) + "/models/tiny-vl-den
 const std::string kQwen3File = std::string(TARSIER_BUILD) + "/qwen3-tokenizer/tokenizer.json";
 
 const Tokenizer& tiny() {
-  static const Tokenizer kTokenizer(read_tokenizer_json(kTinyFile));
-  return kTokenizer;
+  static const Tokenizer tokenizer(read_tokenizer_json(kTinyFile));
+  return tokenizer;
 }
 const Tokenizer& qwen3() {
-  static const Tokenizer kTokenizer(read_tokenizer_json(kQwen3File));
-  return kTokenizer;
+  static const Tokenizer tokenizer(read_tokenizer_json(kQwen3File));
+  return tokenizer;
 }
 
 std::vector<json> rows(const std::string& name) {
@@ -229,6 +229,35 @@ TEST(Tokenizer, added_tokens_strip_blanks_and_stand_alone_where_they_say_so) {
   EXPECT_EQ(t.encode("a <l><r> <l> a", true), (std::vector<int>{0, 9, 10, 9, 3, 0}));
   EXPECT_EQ(t.encode("a  <l> a", true), (std::vector<int>{0, 9, 3, 0}));
   EXPECT_EQ(t.encode("a <r>  a", true), (std::vector<int>{0, 3, 10, 0}));
+}
+
+TEST(Tokenizer, normalized_added_tokens_are_matched_in_normal_form) {
+  TokenizerData data = small();
+  data.tokens.push_back("e\xCC\x81");
+  data.added.push_back({.id = 11, .text = "e\xCC\x81", .normalized = true});
+  const Tokenizer t(data);
+  EXPECT_EQ(t.encode("a\xC3\xA9"
+                     "a",
+                     true),
+            (std::vector<int>{0, 11, 0}));  // U+00E9
+  EXPECT_EQ(t.encode("ae\xCC\x81"
+                     "a",
+                     true),
+            (std::vector<int>{0, 11, 0}));
+  data.nfc = false;
+  const Tokenizer plain(std::move(data));
+  EXPECT_EQ(plain.encode("a\xC3\xA9"
+                         "a",
+                         true),
+            (std::vector<int>{0, 0}));
+}
+
+// utf8proc 2.8 drops U+11A7 behind a syllable (U+CEAC); U+11A8 belongs into it (U+CEAD).
+TEST(Tokenizer, hangul_loses_nothing) {
+  EXPECT_EQ(qwen3().decode(qwen3().encode("\xEC\xBA\xAC\xE1\x86\xA7\xE1\x86\xA7x", true)),
+            "\xEC\xBA\xAC\xE1\x86\xA7\xE1\x86\xA7x");
+  EXPECT_EQ(qwen3().decode(qwen3().encode("\xEC\xBA\xAC\xE1\x86\xA8x", true)), "\xEC\xBA\xADx");
+  EXPECT_EQ(qwen3().decode(qwen3().encode("\xE1\x86\xA7", true)), "\xE1\x86\xA7");
 }
 
 TEST(Tokenizer, a_long_word_merges_like_its_parts) {
