@@ -46,6 +46,7 @@ Plan make_plan(Graph graph) {
   };
 
   std::vector<Life> lives;
+  lives.reserve(values.size());
   for (int id = 0; id < static_cast<int>(values.size()); ++id)
     lives.push_back(
         {id, round_up(values[static_cast<std::size_t>(id)].bytes(), kArenaAlignment), n_nodes, -1});

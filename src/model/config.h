@@ -45,7 +45,7 @@ struct VisionConfig {
   int patch_size = 16;
   int temporal_patch_size = 2;
   int spatial_merge_size = 2;
-  int num_position_embeddings = 0;  // a square
+  int num_position_embeddings = 0;
   int out_hidden_size = 0;
   std::vector<int>
       deepstack_visual_indexes;  // vision blocks; text layers 0, 1, ... take their features in the
@@ -54,7 +54,8 @@ struct VisionConfig {
   double rope_theta = 10000.0;   // fixed in transformers
 
   int head_dim() const { return hidden_size / num_heads; }
-  int position_side() const;  // sqrt(num_position_embeddings)
+  int position_side()
+      const;  // of the square grid of positions: the root of num_position_embeddings, rounded down
   int merged_size() const { return hidden_size * spatial_merge_size * spatial_merge_size; }
   int patch_values() const { return in_channels * patch_size * patch_size; }  // of one of the temporal halves
 };

@@ -41,7 +41,7 @@ struct OpContext {
   // body(row) for all rows, a few at a time.
   template <class Body>
   void rows(std::int64_t n, const Body& body) const {
-    const std::int64_t grain = std::max<std::int64_t>(1, n / (8 * worker->count()));
+    const std::int64_t grain = std::max<std::int64_t>(1, n / (std::int64_t{8} * worker->count()));
     worker->chunks(n, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) body(i);
     });
