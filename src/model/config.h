@@ -56,7 +56,8 @@ struct VisionConfig {
   int head_dim() const { return hidden_size / num_heads; }
   int position_side()
       const;  // of the square grid of positions: the root of num_position_embeddings, rounded down
-  int merged_size() const { return hidden_size * spatial_merge_size * spatial_merge_size; }
+  int spatial_merge_unit() const { return spatial_merge_size * spatial_merge_size; }  // patches of a token
+  int merged_size() const { return hidden_size * spatial_merge_unit(); }
   int patch_values() const { return in_channels * patch_size * patch_size; }  // of one of the temporal halves
 };
 

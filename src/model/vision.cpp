@@ -16,7 +16,7 @@ using core::Value;
 // width hidden, the DeepStack ones (deep) the merged rows.
 Value patch_merger(Builder& b, const VisionConfig& c, const Weights& w, const std::string& norm,
                    const std::string& fc1, const std::string& fc2, bool deep, Value x) {
-  const std::int64_t merged_rows = b.info(x).rows / (c.spatial_merge_size * c.spatial_merge_size);
+  const std::int64_t merged_rows = b.info(x).rows / c.spatial_merge_unit();
   if (deep) x = b.reshape(x, merged_rows, c.merged_size());
   x = b.layer_norm(x, w.weight(norm), w.bias(norm), c.layer_norm_eps);
   if (!deep) x = b.reshape(x, merged_rows, c.merged_size());

@@ -88,7 +88,7 @@ bool MediaEncoder::encode_batch(std::span<const MediaItem> items, std::span<cons
   for (const std::size_t i : todo) {
     auto rows = std::make_shared<MediaRows>();
     rows->hidden = hidden;
-    rows->rows = items[i].patches->grid.patches() / (config.spatial_merge_size * config.spatial_merge_size);
+    rows->rows = items[i].patches->grid.patches() / config.spatial_merge_unit();
     for (const core::Value feature : features) {
       const std::span<const float> all = runner.output(plan.plan, feature);
       const auto mine = all.subspan(static_cast<std::size_t>(first * hidden),

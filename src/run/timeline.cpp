@@ -69,7 +69,7 @@ const TextPlan& Timeline::plan(const TextPlanOptions& options) {
 }
 
 void Timeline::lay_out(const Prompt& prompt, std::vector<Source>& sources, std::vector<Key>& keys) {
-  const int merge = model_->config.vision.spatial_merge_size;
+  const int unit = model_->config.vision.spatial_merge_unit();
   sources.resize(prompt.ids.size());
   keys.resize(prompt.ids.size());
   struct Cursor {
@@ -88,7 +88,7 @@ void Timeline::lay_out(const Prompt& prompt, std::vector<Source>& sources, std::
     sources[i] = {.item = c.first_item + static_cast<int>(c.item), .row = c.row};
     keys[i].media = media.hash;
     keys[i].row = c.row;
-    if (++c.row == static_cast<int>(media.patches.grid.patches() / (merge * merge))) {
+    if (++c.row == static_cast<int>(media.patches.grid.patches() / unit)) {
       ++c.item;
       c.row = 0;
     }
