@@ -54,8 +54,8 @@ struct VisionConfig {
   double rope_theta = 10000.0;   // fixed in transformers
 
   int head_dim() const { return hidden_size / num_heads; }
-  int position_side()
-      const;  // of the square grid of positions: the root of num_position_embeddings, rounded down
+  // Of the square grid of positions: the root of num_position_embeddings, rounded down.
+  int position_side() const;
   int spatial_merge_unit() const { return spatial_merge_size * spatial_merge_size; }  // patches of a token
   int merged_size() const { return hidden_size * spatial_merge_unit(); }
   int patch_values() const { return in_channels * patch_size * patch_size; }  // of one of the temporal halves
