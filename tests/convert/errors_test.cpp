@@ -139,7 +139,8 @@ TEST(ConvertErrors, impossible_and_missing_numbers_of_the_configuration) {
   EXPECT_THAT(with([](Json& t, Json&) { t["decoder_sparse_step"] = 0; }),
               HasSubstr("decoder_sparse_step is 0"));
   EXPECT_THAT(with([](Json&, Json& v) { v["deepstack_visual_indexes"] = {0, 4}; }), HasSubstr("deepstack"));
-  EXPECT_THAT(with([](Json&, Json& v) { v["num_position_embeddings"] = 63; }), HasSubstr("wanted a square"));
+  EXPECT_THAT(with([](Json&, Json& v) { v["num_position_embeddings"] = 0; }),
+              HasSubstr("num_position_embeddings is 0"));
 }
 
 TEST(ConvertErrors, experts_that_lie_in_neither_direction) {
