@@ -62,6 +62,98 @@ struct Q4_0 {
   static_assert(sizeof(Block) == 18, "on-disk layout");
 };
 
+// weight[i] = scale * nibble[i] + min, nibbles as in Q4_0.
+struct Q4_1 {
+  static constexpr DType dtype = DType::q4_1;
+  static constexpr const char* name = "Q4_1";
+  static constexpr int block_len = 32;
+  struct Block {
+    std::uint16_t scale_f16, min_f16;
+    std::uint8_t nibbles[16];
+  };
+  static_assert(sizeof(Block) == 20, "on-disk layout");
+};
+
+// As Q4_0 with a fifth bit, bit i of high_bits: weight[i] = scale * (q[i] - 16).
+struct Q5_0 {
+  static constexpr DType dtype = DType::q5_0;
+  static constexpr const char* name = "Q5_0";
+  static constexpr int block_len = 32;
+  struct Block {
+    std::uint16_t scale_f16;
+    std::uint8_t high_bits[4];
+    std::uint8_t nibbles[16];
+  };
+  static_assert(sizeof(Block) == 22, "on-disk layout");
+};
+
+// As Q4_1 with a fifth bit, bit i of high_bits.
+struct Q5_1 {
+  static constexpr DType dtype = DType::q5_1;
+  static constexpr const char* name = "Q5_1";
+  static constexpr int block_len = 32;
+  struct Block {
+    std::uint16_t scale_f16, min_f16;
+    std::uint8_t high_bits[4];
+    std::uint8_t nibbles[16];
+  };
+  static_assert(sizeof(Block) == 24, "on-disk layout");
+};
+
+// weight[i] = scale * v[nibble[i]], v 16 values that stand closer near 0; nibbles as in Q4_0.
+struct IQ4_NL {
+  static constexpr DType dtype = DType::iq4_nl;
+  static constexpr const char* name = "IQ4_NL";
+  static constexpr int block_len = 32;
+  struct Block {
+    std::uint16_t scale_f16;
+    std::uint8_t nibbles[16];
+  };
+  static_assert(sizeof(Block) == 18, "on-disk layout");
+};
+
+// Microscaling: weight[i] = 2^(exponent - 128) * v[nibble[i]], v twice the values of a float of 4 bits
+// (e2m1); nibbles as in Q4_0.
+struct MXFP4 {
+  static constexpr DType dtype = DType::mxfp4;
+  static constexpr const char* name = "MXFP4";
+  static constexpr int block_len = 32;
+  struct Block {
+    std::uint8_t scale_exponent;
+    std::uint8_t nibbles[16];
+  };
+  static_assert(sizeof(Block) == 17, "on-disk layout");
+};
+
+// 16 groups of 16: weight = scale * s[g] * q - min_scale * m[g], s in the low nibble of scales[g], m in the
+// high one. Each half of 128 weights has 32 bytes of two_bits, two bits for each quarter of 32.
+struct Q2_K {
+  static constexpr DType dtype = DType::q2_K;
+  static constexpr const char* name = "Q2_K";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint8_t scales[16];
+    std::uint8_t two_bits[64];
+    std::uint16_t scale_f16, min_scale_f16;
+  };
+  static_assert(sizeof(Block) == 84, "on-disk layout");
+};
+
+// 16 groups of 16: weight = scale * sub_scale[g] * (q - 4), q of 3 bits: two_bits as in Q2_K; bit j of
+// high_bits[i] belongs to weight 32 j + i. The 6-bit sub_scales, less 32, are packed in 12 bytes.
+struct Q3_K {
+  static constexpr DType dtype = DType::q3_K;
+  static constexpr const char* name = "Q3_K";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint8_t high_bits[32];
+    std::uint8_t two_bits[64];
+    std::uint8_t scales[12];
+    std::uint16_t scale_f16;
+  };
+  static_assert(sizeof(Block) == 110, "on-disk layout");
+};
+
 // 8 groups of 32: weight = scale * sub_scale[g] * nibble - min_scale * sub_min[g]. The 6-bit sub_scales and
 // sub_mins are packed in 12 bytes (scale_min_k4). Nibbles: 32 bytes hold groups 2j (low) and 2j + 1
 // (high).
@@ -103,6 +195,150 @@ struct Q6_K {
     std::uint16_t scale_f16;
   };
   static_assert(sizeof(Block) == 210, "on-disk layout");
+};
+
+// 8 groups of 32: weight = scale * (s[g] - 32) * v[nibble], v and nibbles of a group as in IQ4_NL; s of 6
+// bits, 4 in scales_low, 2 in scales_high.
+struct IQ4_XS {
+  static constexpr DType dtype = DType::iq4_xs;
+  static constexpr const char* name = "IQ4_XS";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16, scales_high;
+    std::uint8_t scales_low[4];
+    std::uint8_t nibbles[128];
+  };
+  static_assert(sizeof(Block) == 136, "on-disk layout");
+};
+
+// 8 groups of 32: weight = scale / 4 * (2 s + 1) * (+-magnitude). Every 4 magnitudes are a point of a grid.
+// Of each group signs_scale holds 4 times 7 bits of signs (sign_bits) and s in the highest 4.
+struct IQ3_XXS {
+  static constexpr DType dtype = DType::iq3_xxs;
+  static constexpr const char* name = "IQ3_XXS";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16;
+    std::uint8_t points[64];
+    std::uint8_t signs_scale[8][4];
+  };
+  static_assert(sizeof(Block) == 98, "on-disk layout");
+};
+
+// 8 groups of 32: weight = scale * (2 s + 1) * (+-magnitude). Every 4 magnitudes are a point of a grid, its
+// number of 9 bits: 8 in points, 1 in high_bits.
+struct IQ3_S {
+  static constexpr DType dtype = DType::iq3_s;
+  static constexpr const char* name = "IQ3_S";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16;
+    std::uint8_t points[64];
+    std::uint8_t high_bits[8];
+    std::uint8_t signs[32];
+    std::uint8_t scales[4];
+  };
+  static_assert(sizeof(Block) == 110, "on-disk layout");
+};
+
+// 8 groups of 32: weight = scale / 8 * (2 s + 1) * (+-magnitude). Every 8 magnitudes are a point of a grid;
+// signs_scale as in IQ3_XXS.
+struct IQ2_XXS {
+  static constexpr DType dtype = DType::iq2_xxs;
+  static constexpr const char* name = "IQ2_XXS";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16;
+    struct Group {
+      std::uint8_t points[4];
+      std::uint8_t signs_scale[4];
+    } groups[8];
+  };
+  static_assert(sizeof(Block) == 66, "on-disk layout");
+};
+
+// 16 groups of 16: weight = scale / 8 * (2 s + 1) * (+-magnitude). Every 8 magnitudes are a point of a grid,
+// its number in the low 9 bits of points, their signs (sign_bits) in the high 7.
+struct IQ2_XS {
+  static constexpr DType dtype = DType::iq2_xs;
+  static constexpr const char* name = "IQ2_XS";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16;
+    std::uint16_t points[32];
+    std::uint8_t scales[8];
+  };
+  static_assert(sizeof(Block) == 74, "on-disk layout");
+};
+
+// As IQ2_XS with 10 bits for the number of a point, 8 in points, 2 in high_bits, and all 8 signs.
+struct IQ2_S {
+  static constexpr DType dtype = DType::iq2_s;
+  static constexpr const char* name = "IQ2_S";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16;
+    std::uint8_t points[32];
+    std::uint8_t signs[32];
+    std::uint8_t high_bits[8];
+    std::uint8_t scales[8];
+  };
+  static_assert(sizeof(Block) == 82, "on-disk layout");
+};
+
+// 8 groups of 32: weight = scale * (2 s + 1) * (t + shift), t in -1, 0, 1 and shift an eighth up or down.
+// Every 8 t are a point of a grid, its number of 11 bits: 8 in points, 3 in high_bits, of which each group
+// has four, then s of 3 bits and the sign of the shift.
+struct IQ1_S {
+  static constexpr DType dtype = DType::iq1_s;
+  static constexpr const char* name = "IQ1_S";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16;
+    std::uint8_t points[32];
+    std::uint16_t high_bits[8];
+  };
+  static_assert(sizeof(Block) == 50, "on-disk layout");
+};
+
+// As IQ1_S in groups of 16, with a shift for every 8 weights. high_bits: a nibble for each point, 3 bits of
+// its number and the sign of the shift. scales: 4 times 3 bits, and in the highest nibbles the f16 scale.
+struct IQ1_M {
+  static constexpr DType dtype = DType::iq1_m;
+  static constexpr const char* name = "IQ1_M";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint8_t points[32];
+    std::uint8_t high_bits[16];
+    std::uint16_t scales[4];
+  };
+  static_assert(sizeof(Block) == 56, "on-disk layout");
+};
+
+// weight = scale * t, t in -1, 0, 1: five (in the last bytes four) to a byte, as digits to the base 3 of a
+// fraction of 256.
+struct TQ1_0 {
+  static constexpr DType dtype = DType::tq1_0;
+  static constexpr const char* name = "TQ1_0";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint8_t five_digits[48];
+    std::uint8_t four_digits[4];
+    std::uint16_t scale_f16;
+  };
+  static_assert(sizeof(Block) == 54, "on-disk layout");
+};
+
+// weight = scale * (q - 1), two_bits as in Q2_K.
+struct TQ2_0 {
+  static constexpr DType dtype = DType::tq2_0;
+  static constexpr const char* name = "TQ2_0";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint8_t two_bits[64];
+    std::uint16_t scale_f16;
+  };
+  static_assert(sizeof(Block) == 66, "on-disk layout");
 };
 
 template <class... Q>

@@ -1,4 +1,4 @@
-// The definition of every format: encode and decode of one block, and rows made of blocks.
+// Encode and decode of one block of every format, and rows made of blocks.
 #include "ggml-like-core/quant/reference.h"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ggml-like-core/base/numbers.h"
+#include "ggml-like-core/quant/codes.h"
 #include "ggml-like-core/quant/scale_search.h"
 
 namespace core {
@@ -37,10 +38,26 @@ void encode(BF16::Block& b, const float* x) {
   b.value_bf16 = f32_to_bf16(std::clamp(x[0], -kLargestBf16, kLargestBf16));
 }
 
-void decode(float* out, const Q8_0::Block& b) {
-  const float scale = f16_to_f32(b.scale_f16);
-  for (int i = 0; i < 32; ++i) out[i] = scale * static_cast<float>(b.q[i]);
+// Every format with codes: codes.h defines it.
+template <class Q>
+void decode_codes(float* out, const typename Q::Block& b) {
+  using Codes = CodesOf<Q>;
+  std::int8_t codes[Q::block_len];
+  std::int8_t sub_scales[Codes::groups] = {1};
+  std::int8_t sub_mins[Codes::groups] = {1};
+  Codes::codes(codes, b);
+  if constexpr (Codes::has_sub_scales) Codes::sub_scales(sub_scales, b);
+  if constexpr (Codes::has_sub_scales && Codes::has_min) Codes::sub_mins(sub_mins, b);
+  for (int i = 0; i < Q::block_len; ++i) {
+    const int g = i / Codes::group;
+    const float weight = Codes::scale(b) * static_cast<float>(sub_scales[g]) * static_cast<float>(codes[i]);
+    if constexpr (Codes::has_min)
+      out[i] = weight - Codes::min_scale(b) * static_cast<float>(sub_mins[g]);
+    else
+      out[i] = weight;
+  }
 }
+
 void encode(Q8_0::Block& b, const float* x) {
   float largest = 0;
   for (int i = 0; i < 32; ++i) largest = std::max(largest, std::abs(x[i]));
@@ -49,13 +66,6 @@ void encode(Q8_0::Block& b, const float* x) {
   for (int i = 0; i < 32; ++i) b.q[i] = static_cast<std::int8_t>(nearest(x[i], inverse, -127, 127));
 }
 
-void decode(float* out, const Q4_0::Block& b) {
-  const float scale = f16_to_f32(b.scale_f16);
-  for (int i = 0; i < 16; ++i) {
-    out[i] = scale * static_cast<float>((b.nibbles[i] & 15) - 8);
-    out[i + 16] = scale * static_cast<float>((b.nibbles[i] >> 4) - 8);
-  }
-}
 void encode(Q4_0::Block& b, const float* x) {
   float largest = 0;  // with its sign: it takes the code 0 (-8), of which there is one more
   for (int i = 0; i < 32; ++i)
@@ -109,17 +119,6 @@ void encode_groups(Block& b, std::uint8_t (&codes)[256], const float* x, int max
   pack_scales(b.scales, packed);
 }
 
-void decode(float* out, const Q4_K::Block& b) {
-  for (int g = 0; g < kGroups; ++g) {
-    const ScaleMin packed = scale_min_k4(g, b.scales);
-    const float scale = f16_to_f32(b.scale_f16) * packed.scale;
-    const float min = f16_to_f32(b.min_scale_f16) * packed.min;
-    for (int i = 0; i < 32; ++i) {
-      const int code = (b.nibbles[32 * (g / 2) + i] >> (4 * (g % 2))) & 15;
-      out[32 * g + i] = scale * static_cast<float>(code) - min;
-    }
-  }
-}
 void encode(Q4_K::Block& b, const float* x) {
   std::uint8_t codes[256];
   encode_groups(b, codes, x, 15, 20, -1.0F, 0.1F);
@@ -129,18 +128,6 @@ void encode(Q4_K::Block& b, const float* x) {
   }
 }
 
-void decode(float* out, const Q5_K::Block& b) {
-  for (int g = 0; g < kGroups; ++g) {
-    const ScaleMin packed = scale_min_k4(g, b.scales);
-    const float scale = f16_to_f32(b.scale_f16) * packed.scale;
-    const float min = f16_to_f32(b.min_scale_f16) * packed.min;
-    for (int i = 0; i < 32; ++i) {
-      const int low = (b.nibbles[32 * (g / 2) + i] >> (4 * (g % 2))) & 15;
-      const int code = low | (((b.high_bits[i] >> g) & 1) << 4);
-      out[32 * g + i] = scale * static_cast<float>(code) - min;
-    }
-  }
-}
 void encode(Q5_K::Block& b, const float* x) {
   std::uint8_t codes[256];
   encode_groups(b, codes, x, 31, 15, -0.5F, 0.1F);
@@ -165,16 +152,6 @@ Q6Place q6_place(int i) {
   return {64 * half + rest % 64, 4 * (rest / 64), 32 * half + rest % 32, 2 * (rest / 32)};
 }
 
-void decode(float* out, const Q6_K::Block& b) {
-  for (int i = 0; i < 256; ++i) {
-    const Q6Place p = q6_place(i);
-    const int code = ((b.low_bits[p.low_byte] >> p.low_shift) & 15) |
-                     (((b.high_bits[p.high_byte] >> p.high_shift) & 3) << 4);
-    const std::int8_t sub_scale = b.sub_scales[i / 16];
-    const float scale = f16_to_f32(b.scale_f16) * static_cast<float>(sub_scale);
-    out[i] = scale * static_cast<float>(code - 32);
-  }
-}
 void encode(Q6_K::Block& b, const float* x) {
   float fit[16];
   float largest = 0;  // with its sign: it takes the sub-scale -128
@@ -219,7 +196,13 @@ std::size_t blocks_of(DType dtype, std::size_t n) {
 void dequantize_row(std::span<float> out, DType dtype, const void* row) {
   const std::size_t blocks = blocks_of(dtype, out.size());
   visit(dtype, [&]<class Q>() {
-    for (std::size_t i = 0; i < blocks; ++i) decode(out.data() + i * Q::block_len, block_at<Q>(row, i));
+    for (std::size_t i = 0; i < blocks; ++i) {
+      float* weights = out.data() + i * Q::block_len;
+      if constexpr (Q::block_len == 1)
+        decode(weights, block_at<Q>(row, i));
+      else
+        decode_codes<Q>(weights, block_at<Q>(row, i));
+    }
   });
 }
 

@@ -1,0 +1,380 @@
+// What a block of each quantized format stands for, as integers and one or two floats: the definition from
+// which reference.cpp makes weights. Plain (blocks.h says why).
+//
+//   weight[i] = scale * sub_scale[g] * code[i] - min_scale * sub_min[g],    g = i / group
+//
+// CodesOf<Q> has, for every Q whose blocks hold more than one weight:
+//
+//   group                  weights under one sub-scale: 16 or 32
+//   least_code, most_code  of any block; least_code is 0 where the format has minimums
+//   has_sub_scales         false for blocks of one group: sub_scale and sub_min are 1
+//   has_min                whether min_scale and sub_mins exist
+//   scale(b), min_scale(b) floats with at most 11 significant bits
+//   sub_scales(out, b), sub_mins(out, b)    int8 out[block_len / group]
+//   codes(out, b)                           int8 out[block_len]
+//
+// Every product above is exact in f32, in whatever order; the difference is rounded once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ggml-like-core/base/half.h"
+#include "ggml-like-core/quant/blocks.h"
+#include "ggml-like-core/quant/grid_tables.h"
+
+namespace core {
+
+// Scale, and where it has them minimums, as most formats keep them.
+template <class Q, int kGroup, int kLeast, int kMost, bool kHasMin = false>
+struct CodesBase {
+  using Block = typename Q::Block;
+  static constexpr int group = kGroup, least_code = kLeast, most_code = kMost;
+  static constexpr int groups = Q::block_len / kGroup;
+  static constexpr bool has_sub_scales = groups > 1;
+  static constexpr bool has_min = kHasMin;
+  static_assert(!has_min || least_code == 0);
+  [[gnu::always_inline]] static float scale(const Block& b) { return f16_to_f32(b.scale_f16); }
+};
+
+// --- pieces that several formats share ---
+
+// 16 bytes: weights 0..15 in the low nibbles, 16..31 in the high ones.
+[[gnu::always_inline]] constexpr int nibble_of_32(const std::uint8_t* nibbles, int i) {
+  return (nibbles[i % 16] >> (4 * (i / 16))) & 15;
+}
+// 32 bytes for each 64 weights: the first 32 in the low nibbles, the others in the high ones.
+[[gnu::always_inline]] constexpr int nibble_of_64(const std::uint8_t* nibbles, int i) {
+  return (nibbles[32 * (i / 64) + i % 32] >> (4 * (i / 32 % 2))) & 15;
+}
+// 32 bytes for each 128 weights: two bits for each quarter of 32.
+[[gnu::always_inline]] constexpr int two_bits_of_128(const std::uint8_t* two_bits, int i) {
+  return (two_bits[32 * (i / 128) + i % 32] >> (2 * (i / 32 % 4))) & 3;
+}
+// Bits from the lowest up, 8 a byte.
+[[gnu::always_inline]] constexpr int bit_of(const std::uint8_t* bits, int i) {
+  return (bits[i / 8] >> (i % 8)) & 1;
+}
+// The nibbles of bytes, low one first.
+[[gnu::always_inline]] constexpr int nibble_in_order(const std::uint8_t* nibbles, int i) {
+  return (nibbles[i / 2] >> (4 * (i % 2))) & 15;
+}
+// Signs as IQ2_XXS, IQ2_XS and IQ3_XXS hold them: 7 bits; the eighth makes the number of minus signs even.
+[[gnu::always_inline]] constexpr unsigned sign_bits(unsigned seven) {
+  return seven | (static_cast<unsigned>(__builtin_popcount(seven) & 1) << 7);
+}
+[[gnu::always_inline]] constexpr std::uint32_t little_endian_32(const std::uint8_t* p) {
+  return p[0] | (std::uint32_t{p[1]} << 8) | (std::uint32_t{p[2]} << 16) | (std::uint32_t{p[3]} << 24);
+}
+// out[n] = magnitudes, negative where bit i of signs is set.
+template <int n>
+[[gnu::always_inline]] inline void with_signs(std::int8_t* out, const std::uint8_t (&magnitude)[n],
+                                              unsigned signs) {
+  for (int i = 0; i < n; ++i)
+    out[i] = static_cast<std::int8_t>((signs >> i) & 1U ? -magnitude[i] : magnitude[i]);
+}
+
+constexpr std::int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                        1,    13,   25,  38,  53,  69,  89,  113};
+// Twice the values of e2m1; the sign is the highest bit, and -0 is 0.
+constexpr std::int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+template <class Q>
+struct CodesOf;
+
+// --- blocks of 32 ---
+
+template <>
+struct CodesOf<Q8_0> : CodesBase<Q8_0, 32, -128, 127> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 32; ++i) out[i] = b.q[i];
+  }
+};
+
+template <>
+struct CodesOf<Q4_0> : CodesBase<Q4_0, 32, -8, 7> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 32; ++i) out[i] = static_cast<std::int8_t>(nibble_of_32(b.nibbles, i) - 8);
+  }
+};
+
+template <>
+struct CodesOf<Q4_1> : CodesBase<Q4_1, 32, 0, 15, true> {
+  [[gnu::always_inline]] static float min_scale(const Block& b) { return -f16_to_f32(b.min_f16); }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 32; ++i) out[i] = static_cast<std::int8_t>(nibble_of_32(b.nibbles, i));
+  }
+};
+
+template <>
+struct CodesOf<Q5_0> : CodesBase<Q5_0, 32, -16, 15> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 32; ++i) {
+      const int code = nibble_of_32(b.nibbles, i) | (bit_of(b.high_bits, i) << 4);
+      out[i] = static_cast<std::int8_t>(code - 16);
+    }
+  }
+};
+
+template <>
+struct CodesOf<Q5_1> : CodesBase<Q5_1, 32, 0, 31, true> {
+  [[gnu::always_inline]] static float min_scale(const Block& b) { return -f16_to_f32(b.min_f16); }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 32; ++i)
+      out[i] = static_cast<std::int8_t>(nibble_of_32(b.nibbles, i) | (bit_of(b.high_bits, i) << 4));
+  }
+};
+
+template <>
+struct CodesOf<IQ4_NL> : CodesBase<IQ4_NL, 32, -127, 113> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 32; ++i) out[i] = kIq4Values[nibble_of_32(b.nibbles, i)];
+  }
+};
+
+template <>
+struct CodesOf<MXFP4> : CodesBase<MXFP4, 32, -12, 12> {
+  // 2^(exponent - 128); the first two are below what a normal f32 holds.
+  [[gnu::always_inline]] static float scale(const Block& b) {
+    const std::uint32_t e = b.scale_exponent;
+    return __builtin_bit_cast(float, e < 2 ? 0x00200000U << e : (e - 1) << 23);
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 32; ++i) out[i] = kE2m1Doubled[nibble_of_32(b.nibbles, i)];
+  }
+};
+
+// --- blocks of 256 with sub-scales ---
+
+template <>
+struct CodesOf<Q2_K> : CodesBase<Q2_K, 16, 0, 3, true> {
+  [[gnu::always_inline]] static float min_scale(const Block& b) { return f16_to_f32(b.min_scale_f16); }
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 16; ++g) out[g] = static_cast<std::int8_t>(b.scales[g] & 15);
+  }
+  [[gnu::always_inline]] static void sub_mins(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 16; ++g) out[g] = static_cast<std::int8_t>(b.scales[g] >> 4);
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(two_bits_of_128(b.two_bits, i));
+  }
+};
+
+template <>
+struct CodesOf<Q3_K> : CodesBase<Q3_K, 16, -4, 3> {
+  // Of the 12 bytes the first 8 hold the low four bits of groups 0..7 and 8..15, the last 4 the high two.
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 16; ++g) {
+      const int low = (b.scales[g % 8] >> (4 * (g / 8))) & 15;
+      const int high = (b.scales[8 + g % 4] >> (2 * (g / 4))) & 3;
+      out[g] = static_cast<std::int8_t>((low | (high << 4)) - 32);
+    }
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 256; ++i) {
+      const int high = (b.high_bits[i % 32] >> (i / 32)) & 1;
+      out[i] = static_cast<std::int8_t>((two_bits_of_128(b.two_bits, i) | (high << 2)) - 4);
+    }
+  }
+};
+
+// Q4_K and Q5_K: the same scales.
+template <class Q, int kMost>
+struct CodesOfK4 : CodesBase<Q, 32, 0, kMost, true> {
+  using Block = typename Q::Block;
+  [[gnu::always_inline]] static float min_scale(const Block& b) { return f16_to_f32(b.min_scale_f16); }
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 8; ++g) out[g] = static_cast<std::int8_t>(scale_min_k4(g, b.scales).scale);
+  }
+  [[gnu::always_inline]] static void sub_mins(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 8; ++g) out[g] = static_cast<std::int8_t>(scale_min_k4(g, b.scales).min);
+  }
+};
+
+template <>
+struct CodesOf<Q4_K> : CodesOfK4<Q4_K, 15> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(nibble_of_64(b.nibbles, i));
+  }
+};
+
+template <>
+struct CodesOf<Q5_K> : CodesOfK4<Q5_K, 31> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 256; ++i) {
+      const int high = (b.high_bits[i % 32] >> (i / 32)) & 1;
+      out[i] = static_cast<std::int8_t>(nibble_of_64(b.nibbles, i) | (high << 4));
+    }
+  }
+};
+
+template <>
+struct CodesOf<Q6_K> : CodesBase<Q6_K, 16, -32, 31> {
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 16; ++g) out[g] = b.sub_scales[g];
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 256; ++i) {
+      const int low = (b.low_bits[64 * (i / 128) + i % 64] >> (4 * (i / 64 % 2))) & 15;
+      out[i] = static_cast<std::int8_t>((low | (two_bits_of_128(b.high_bits, i) << 4)) - 32);
+    }
+  }
+};
+
+template <>
+struct CodesOf<IQ4_XS> : CodesBase<IQ4_XS, 32, -127, 113> {
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 8; ++g) {
+      const int high = (b.scales_high >> (2 * g)) & 3;
+      out[g] = static_cast<std::int8_t>((nibble_in_order(b.scales_low, g) | (high << 4)) - 32);
+    }
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 256; ++i) out[i] = kIq4Values[nibble_of_32(b.nibbles + 16 * (i / 32), i % 32)];
+  }
+};
+
+// Sub-scales 2 s + 1 with s a nibble of scales.
+template <class Q, int kGroup, int kMost>
+struct CodesOfOddScales : CodesBase<Q, kGroup, -kMost, kMost> {
+  using Block = typename Q::Block;
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 256 / kGroup; ++g)
+      out[g] = static_cast<std::int8_t>(2 * nibble_in_order(b.scales, g) + 1);
+  }
+};
+
+template <>
+struct CodesOf<IQ3_XXS> : CodesBase<IQ3_XXS, 32, -62, 62> {
+  [[gnu::always_inline]] static float scale(const Block& b) { return f16_to_f32(b.scale_f16) * 0.25F; }
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 8; ++g) out[g] = static_cast<std::int8_t>(2 * (b.signs_scale[g][3] >> 4) + 1);
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int p = 0; p < 64; p += 2) {
+      const unsigned signs = sign_bits((little_endian_32(b.signs_scale[p / 8]) >> (7 * (p / 2 % 4))) & 127U);
+      with_signs(out + 4 * p, grid_iq3_xxs.point[b.points[p]], signs);
+      with_signs(out + 4 * p + 4, grid_iq3_xxs.point[b.points[p + 1]], signs >> 4);
+    }
+  }
+};
+
+template <>
+struct CodesOf<IQ3_S> : CodesOfOddScales<IQ3_S, 32, 15> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int p = 0; p < 64; ++p) {
+      const int point = b.points[p] | (bit_of(b.high_bits, p) << 8);
+      with_signs(out + 4 * p, grid_iq3_s.point[point],
+                 static_cast<unsigned>(b.signs[p / 2] >> (4 * (p % 2))));
+    }
+  }
+};
+
+template <>
+struct CodesOf<IQ2_XXS> : CodesBase<IQ2_XXS, 32, -43, 43> {
+  [[gnu::always_inline]] static float scale(const Block& b) { return f16_to_f32(b.scale_f16) * 0.125F; }
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 8; ++g) out[g] = static_cast<std::int8_t>(2 * (b.groups[g].signs_scale[3] >> 4) + 1);
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int p = 0; p < 32; ++p) {
+      const auto& group = b.groups[p / 4];
+      const unsigned signs = sign_bits((little_endian_32(group.signs_scale) >> (7 * (p % 4))) & 127U);
+      with_signs(out + 8 * p, grid_iq2_xxs.point[group.points[p % 4]], signs);
+    }
+  }
+};
+
+template <>
+struct CodesOf<IQ2_XS> : CodesOfOddScales<IQ2_XS, 16, 43> {
+  [[gnu::always_inline]] static float scale(const Block& b) { return f16_to_f32(b.scale_f16) * 0.125F; }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int p = 0; p < 32; ++p)
+      with_signs(out + 8 * p, grid_iq2_xs.point[b.points[p] & 511], sign_bits(b.points[p] >> 9));
+  }
+};
+
+template <>
+struct CodesOf<IQ2_S> : CodesOfOddScales<IQ2_S, 16, 43> {
+  [[gnu::always_inline]] static float scale(const Block& b) { return f16_to_f32(b.scale_f16) * 0.125F; }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int p = 0; p < 32; ++p) {
+      const int high = (b.high_bits[p / 4] >> (2 * (p % 4))) & 3;
+      with_signs(out + 8 * p, grid_iq2_s.point[b.points[p] | (high << 8)], b.signs[p]);
+    }
+  }
+};
+
+// IQ1: codes are eighths, 8 t + 1 or 8 t - 1.
+[[gnu::always_inline]] inline void shifted_eighths(std::int8_t* out, const std::int8_t (&t)[8], bool down) {
+  for (int i = 0; i < 8; ++i) out[i] = static_cast<std::int8_t>(8 * t[i] + (down ? -1 : 1));
+}
+
+template <>
+struct CodesOf<IQ1_S> : CodesBase<IQ1_S, 32, -9, 9> {
+  [[gnu::always_inline]] static float scale(const Block& b) { return f16_to_f32(b.scale_f16) * 0.125F; }
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 8; ++g) out[g] = static_cast<std::int8_t>(2 * ((b.high_bits[g] >> 12) & 7) + 1);
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int p = 0; p < 32; ++p) {
+      const int high_bits = b.high_bits[p / 4];
+      const int high = (high_bits >> (3 * (p % 4))) & 7;
+      shifted_eighths(out + 8 * p, grid_iq1.point[b.points[p] | (high << 8)], (high_bits >> 15) != 0);
+    }
+  }
+};
+
+template <>
+struct CodesOf<IQ1_M> : CodesBase<IQ1_M, 16, -9, 9> {
+  [[gnu::always_inline]] static float scale(const Block& b) {
+    std::uint16_t bits = 0;
+    for (int i = 0; i < 4; ++i) bits = static_cast<std::uint16_t>(bits | (b.scales[i] >> 12) << (4 * i));
+    return f16_to_f32(bits) * 0.125F;
+  }
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
+    for (int g = 0; g < 16; ++g)
+      out[g] = static_cast<std::int8_t>(2 * ((b.scales[g / 4] >> (3 * (g % 4))) & 7) + 1);
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int p = 0; p < 32; ++p) {
+      const int four = nibble_in_order(b.high_bits, p);
+      shifted_eighths(out + 8 * p, grid_iq1.point[b.points[p] | ((four & 7) << 8)], (four & 8) != 0);
+    }
+  }
+};
+
+// TQ1_0 and TQ2_0 have one scale: sub-scales are 1.
+template <class Q>
+struct CodesOfTernary : CodesBase<Q, 32, -1, 2> {
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const typename Q::Block&) {
+    for (int g = 0; g < 8; ++g) out[g] = 1;
+  }
+};
+
+template <>
+struct CodesOf<TQ1_0> : CodesOfTernary<TQ1_0> {
+  // The digit of 3^-(n + 1) of byte / 256: multiplying by 3^n, modulo 256, drops the digits before it.
+  [[gnu::always_inline]] static std::int8_t digit(std::uint8_t byte, int n) {
+    std::uint8_t rest = byte;
+    for (int i = 0; i < n; ++i) rest = static_cast<std::uint8_t>(3 * rest);
+    return static_cast<std::int8_t>(((3 * rest) >> 8) - 1);
+  }
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int n = 0; n < 5; ++n) {
+      for (int i = 0; i < 32; ++i) out[32 * n + i] = digit(b.five_digits[i], n);
+      for (int i = 0; i < 16; ++i) out[160 + 16 * n + i] = digit(b.five_digits[32 + i], n);
+    }
+    for (int n = 0; n < 4; ++n)
+      for (int i = 0; i < 4; ++i) out[240 + 4 * n + i] = digit(b.four_digits[i], n);
+  }
+};
+
+template <>
+struct CodesOf<TQ2_0> : CodesOfTernary<TQ2_0> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(two_bits_of_128(b.two_bits, i) - 1);
+  }
+};
+
+}  // namespace core
