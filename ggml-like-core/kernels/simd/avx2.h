@@ -139,6 +139,15 @@ struct Avx2 {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
   }
 
+  static i32 dot2(i32 sum, Words words, const void* x) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi32(read<std::int32_t>(x))));
+  }
+  static void store_i16(void* p, f32 v) {
+    const __m256i whole = _mm256_cvtps_epi32(v);
+    _mm_storeu_si128(static_cast<__m128i*>(p),
+                     _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1)));
+  }
+
  private:
   static __m256i first_mask(std::int64_t n) {
     const __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -155,6 +155,13 @@ struct Avx512 {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(p, _mm512_set1_epi16(1)));
   }
 
+  static i32 dot2(i32 sum, Words words, const void* x) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi32(read<std::int32_t>(x))));
+  }
+  static void store_i16(void* p, f32 v) {
+    _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
+  }
+
  private:
   static __mmask16 first_mask(std::int64_t n) { return static_cast<__mmask16>((1U << n) - 1U); }
   static f32 widen_bf16(__m256i bits) {

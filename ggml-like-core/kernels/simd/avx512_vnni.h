@@ -16,6 +16,10 @@ struct Avx512Vnni : Avx512 {
     return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(read<std::int32_t>(x)));
   }
   static i32 add_pairs(i32 sum, Pairs p) { return _mm512_add_epi32(sum, p); }
+
+  static i32 dot2(i32 sum, Words words, const void* x) {
+    return _mm512_dpwssd_epi32(sum, words, _mm512_set1_epi32(read<std::int32_t>(x)));
+  }
 };
 
 }  // namespace

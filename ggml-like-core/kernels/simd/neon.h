@@ -152,6 +152,14 @@ struct Neon {
     return vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(p.low), vpaddlq_s16(p.high)));
   }
 
+  static i32 dot2(i32 sum, Words words, const void* x) {
+    const int16x8_t w = vreinterpretq_s16_u8(words);
+    const int16x8_t pair = vreinterpretq_s16_u32(vdupq_n_u32(read<std::uint32_t>(x)));
+    return vaddq_s32(sum,
+                     vpaddq_s32(vmull_s16(vget_low_s16(w), vget_low_s16(pair)), vmull_high_s16(w, pair)));
+  }
+  static void store_i16(void* p, f32 v) { write(p, vqmovn_s32(vcvtnq_s32_f32(v))); }
+
  private:
   static void copy(void* to, const void* from, std::int64_t bytes) {
     for (std::int64_t i = 0; i < bytes; ++i)

@@ -121,7 +121,20 @@ struct Scalar {
   }
   static i32 add_pairs(i32 sum, Pairs p) { return sum + p; }
 
+  // 16-bit integers. dot2: sum + pair . x of each lane, words: one pair a lane, x: the address of one pair
+  // for all lanes. The caller sees to it that sums fit; -32768 is not used.
+  static i32 dot2(i32 sum, Words words, const void* x) {
+    const auto pair = read<Pair>(x);
+    return sum + static_cast<std::int16_t>(words) * pair.low + (bits(words) >> 16) * pair.high;
+  }
+  static void store_i16(void* p, f32 v) {
+    write(p, static_cast<std::int16_t>(round(min(32767.0F, max(-32768.0F, v)))));
+  }  // nearest even, saturated, |v| < 2^31
+
  private:
+  struct Pair {
+    std::int16_t low, high;
+  };
   static std::uint32_t word(std::int32_t a) { return static_cast<std::uint32_t>(a); }
   static std::int32_t bits(std::uint32_t a) { return static_cast<std::int32_t>(a); }
   static float power2(int n) { return __builtin_bit_cast(float, (n + 127) << 23); }  // -126 <= n <= 127
