@@ -140,12 +140,19 @@ struct Avx2 {
   }
 
   static i32 dot2(i32 sum, Words words, const void* x) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi32(read<std::int32_t>(x))));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi32(read<std::int32_t>(x))));
+    asm("" : "+x"(sum));  // or g++ moves all products of a tile before the first sum, out of registers
+    return sum;
   }
   static void store_i16(void* p, f32 v) {
     const __m256i whole = _mm256_cvtps_epi32(v);
     _mm_storeu_si128(static_cast<__m128i*>(p),
                      _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1)));
+  }
+  static Words widen_i8(const void* p) { return _mm256_cvtepi8_epi16(load8(p)); }
+  static f32 scale2_normal(f32 v, f32 n) {
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23)));
   }
 
  private:

@@ -156,11 +156,17 @@ struct Avx512 {
   }
 
   static i32 dot2(i32 sum, Words words, const void* x) {
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi32(read<std::int32_t>(x))));
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi32(read<std::int32_t>(x))));
+    asm("" : "+v"(sum));  // as in avx2.h
+    return sum;
   }
   static void store_i16(void* p, f32 v) {
     _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
   }
+  static Words widen_i8(const void* p) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+  }
+  static f32 scale2_normal(f32 v, f32 n) { return scale2(v, n); }
 
  private:
   static __mmask16 first_mask(std::int64_t n) { return static_cast<__mmask16>((1U << n) - 1U); }

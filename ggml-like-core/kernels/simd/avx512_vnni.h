@@ -18,7 +18,9 @@ struct Avx512Vnni : Avx512 {
   static i32 add_pairs(i32 sum, Pairs p) { return _mm512_add_epi32(sum, p); }
 
   static i32 dot2(i32 sum, Words words, const void* x) {
-    return _mm512_dpwssd_epi32(sum, words, _mm512_set1_epi32(read<std::int32_t>(x)));
+    sum = _mm512_dpwssd_epi32(sum, words, _mm512_set1_epi32(read<std::int32_t>(x)));
+    asm("" : "+v"(sum));  // as in avx2.h
+    return sum;
   }
 };
 

@@ -159,6 +159,10 @@ struct Neon {
                      vpaddq_s32(vmull_s16(vget_low_s16(w), vget_low_s16(pair)), vmull_high_s16(w, pair)));
   }
   static void store_i16(void* p, f32 v) { write(p, vqmovn_s32(vcvtnq_s32_f32(v))); }
+  static Words widen_i8(const void* p) {
+    return vreinterpretq_u8_s16(vmovl_s8(vreinterpret_s8_u8(vld1_u8(static_cast<const std::uint8_t*>(p)))));
+  }
+  static f32 scale2_normal(f32 v, f32 n) { return mul(v, power2(vcvtnq_s32_f32(n))); }
 
  private:
   static void copy(void* to, const void* from, std::int64_t bytes) {

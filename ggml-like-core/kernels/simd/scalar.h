@@ -128,12 +128,21 @@ struct Scalar {
     return sum + static_cast<std::int16_t>(words) * pair.low + (bits(words) >> 16) * pair.high;
   }
   static void store_i16(void* p, f32 v) {
-    write(p, static_cast<std::int16_t>(round(min(32767.0F, max(-32768.0F, v)))));
-  }  // nearest even, saturated, |v| < 2^31
+    write(p, static_cast<std::int16_t>(round(min(32767.0F, max(v, -32768.0F)))));
+  }                                       // nearest even, saturated, |v| < 2^31; not a number: -32768
+  static Words widen_i8(const void* p) {  // 2 * lanes bytes with signs -> as many 16-bit integers
+    const auto pair = read<BytePair>(p);
+    return (word(pair.low) & 0xffffU) | word(pair.high) << 16;
+  }
+  // v * 2^n, n integral; v and the result are normal.
+  static f32 scale2_normal(f32 v, f32 n) { return v * power2(static_cast<int>(n)); }
 
  private:
   struct Pair {
     std::int16_t low, high;
+  };
+  struct BytePair {
+    std::int8_t low, high;
   };
   static std::uint32_t word(std::int32_t a) { return static_cast<std::uint32_t>(a); }
   static std::int32_t bits(std::uint32_t a) { return static_cast<std::int32_t>(a); }
