@@ -1,47 +1,14 @@
-// What kernels need to know of each quantized format: how a block becomes codes in bytes, and
-// what the scales of a block are. Included only by make_table.inl.
-//
-// weight = scale[group] * (code - offset) - min[group], a group being 32 or 16 weights.
+// How a block of each quantized format becomes a strip: unsigned codes in bytes with their scales beside
+// them, rows in lanes. quant/codes.h defines what a block stands for; formats without vector code of their
+// own here are unpacked through it. Included only by quant_mat.inl.
 #pragma once
 
+#include "ggml-like-core/kernels/quant_kind.inl"
 #include "ggml-like-core/kernels/simd/common.h"
 #include "ggml-like-core/quant/blocks.h"
+#include "ggml-like-core/quant/codes.h"
 
 namespace {
-
-template <class Q>
-struct Codes;
-template <>
-struct Codes<core::Q8_0> {
-  static constexpr int group = 32, max_code = 255, offset = 128;
-  static constexpr bool has_min = false;
-};
-template <>
-struct Codes<core::Q4_0> {
-  static constexpr int group = 32, max_code = 15, offset = 8;
-  static constexpr bool has_min = false;
-};
-template <>
-struct Codes<core::Q4_K> {
-  static constexpr int group = 32, max_code = 15, offset = 0;
-  static constexpr bool has_min = true;
-};
-template <>
-struct Codes<core::Q5_K> {
-  static constexpr int group = 32, max_code = 31, offset = 0;
-  static constexpr bool has_min = true;
-};
-template <>
-struct Codes<core::Q6_K> {
-  static constexpr int group = 16, max_code = 63, offset = 32;
-  static constexpr bool has_min = false;
-};
-
-// Codes over 127 where V wants them signed: kept as they lie in the file, with offset 0.
-template <class V, class Q>
-inline constexpr bool kSigned = (Codes<Q>::max_code > 127) && !V::unsigned_codes;
-template <class V, class Q>
-inline constexpr int kOffset = kSigned<V, Q> ? 0 : Codes<Q>::offset;
 
 // The 32 bytes at offset of each row's block, turned so that words[j] holds bytes 4 j .. 4 j + 3 of every
 // row.
@@ -54,12 +21,18 @@ template <class V>
   V::interleave(words, rows);
 }
 
-// The codes of one block of V::lanes rows: out[k / 4][lane][4].
-template <class V, class Q>
+template <class Q>
+inline constexpr bool kHasVectorCode =
+    Q::dtype == core::DType::q8_0 || Q::dtype == core::DType::q4_0 || Q::dtype == core::DType::q4_K ||
+    Q::dtype == core::DType::q5_K || Q::dtype == core::DType::q6_K;
+
+// The codes of one block of V::lanes rows: out[k / 4][vectors][lane][4], one vector of them.
+template <class V, class Q, int vectors>
 [[gnu::always_inline]] inline void codes_of(std::uint8_t* out, const std::uint8_t* const (&block)[V::lanes]) {
   using Block = typename Q::Block;
   using Words = typename V::Words;
-  constexpr int kWord = 4 * V::lanes;
+  static_assert(kHasVectorCode<Q>);
+  constexpr int kWord = 4 * V::lanes * vectors;
   if constexpr (Q::dtype == core::DType::q8_0) {
     Words words[8];
     turned_bytes<V>(words, block, offsetof(Block, q));
@@ -124,16 +97,21 @@ template <class V, class Q>
   }
 }
 
-// The scales (and minimums) of one block of V::lanes rows: scales[group][lane], mins[group][lane].
-template <class V, class Q>
-[[gnu::always_inline]] inline void scales_of(float* scales, float* mins,
-                                             const std::uint8_t* const (&block)[V::lanes]) {
+// The f16 scale of one block of each row.
+template <class V, class Block>
+[[gnu::always_inline]] inline typename V::f32 scale_f16_of(const std::uint8_t* const (&block)[V::lanes]) {
+  alignas(64) std::uint16_t halves[V::lanes];
+  for (int r = 0; r < V::lanes; ++r) halves[r] = read<std::uint16_t>(block[r] + offsetof(Block, scale_f16));
+  return V::load_f16(halves);
+}
+
+// The scales (and minimums) of one block of V::lanes rows, one vector of each place.
+template <class V, class Q, int vectors>
+[[gnu::always_inline]] inline void scales_of(const Strip& out, const std::uint8_t* const (&block)[V::lanes]) {
   using Block = typename Q::Block;
-  constexpr int lanes = V::lanes;
-  alignas(64) std::uint16_t halves[lanes];
+  constexpr int kNext = V::lanes * vectors;
   if constexpr (Q::dtype == core::DType::q8_0 || Q::dtype == core::DType::q4_0) {
-    for (int r = 0; r < lanes; ++r) halves[r] = read<std::uint16_t>(block[r] + offsetof(Block, scale_f16));
-    V::store(scales, V::load_f16(halves));
+    V::store(out.d, scale_f16_of<V, Block>(block));
   } else if constexpr (Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K) {
     // The first 16 bytes of every row: both f16 scales, then 12 bytes of packed 6-bit ones (scale_min_k4,
     // here four groups at once: one byte of a lane each).
@@ -145,8 +123,8 @@ template <class V, class Q>
     const auto a = V::to_i32(head[1]);
     const auto b = V::to_i32(head[2]);
     const auto c = V::to_i32(head[3]);
-    const auto scale = V::low_f16(both);
-    const auto min_scale = V::low_f16(V::template shift_right<16>(both));
+    V::store(out.d, V::low_f16(both));
+    V::store(out.d_min, V::sub(V::zero(), V::low_f16(V::template shift_right<16>(both))));
     const auto top_bits = [](typename V::i32 v) __attribute__((always_inline)) {
       return V::and_i32(V::template shift_right<2>(v), 0x30303030U);
     };
@@ -157,28 +135,116 @@ template <class V, class Q>
         V::or_i32(V::and_i32(V::template shift_right<4>(c), 0x0f0f0f0fU), top_bits(b))};
     unroll<8>([&](auto g) {
       constexpr int kShift = 8 * (decltype(g)::value % 4);
-      constexpr int kWord = decltype(g)::value / 4;
-      const auto byte_of = [](typename V::i32 v) __attribute__((always_inline)) {
-        return V::to_f32(V::and_i32(V::template shift_right<kShift>(v), 0xffU));
+      const auto scale = V::and_i32(V::template shift_right<kShift>(packed[g.value / 4]), 0xffU);
+      V::store_i32(out.scales + g.value * kNext, V::to_scale(scale));
+    });
+    unroll<2>([&](auto four) {
+      const auto mins = packed_min[four.value];
+      const auto high = V::template shift_right<8>(mins);
+      const auto pair = [](typename V::i32 low, typename V::i32 next) __attribute__((always_inline)) {
+        return V::or_i32(V::and_i32(low, 0xffU), V::and_i32(next, 0xff0000U));
       };
-      V::store(scales + g.value * lanes, V::mul(scale, byte_of(packed[kWord])));
-      V::store(mins + g.value * lanes, V::mul(min_scale, byte_of(packed_min[kWord])));
+      V::store_i32(out.mins + 2 * four.value * kNext, pair(mins, V::template shift_left<8>(mins)));
+      V::store_i32(out.mins + (2 * four.value + 1) * kNext, pair(V::template shift_right<16>(mins), high));
     });
   } else {
     static_assert(Q::dtype == core::DType::q6_K);
+    V::store(out.d, scale_f16_of<V, Block>(block));
     // Sub-scales are signed bytes; 16 bytes before them are read only to have 32.
-    for (int r = 0; r < lanes; ++r) halves[r] = read<std::uint16_t>(block[r] + offsetof(Block, scale_f16));
     typename V::Words tail[8];
     turned_bytes<V>(tail, block, offsetof(Block, sub_scales) - 16);
-    const auto scale = V::load_f16(halves);
     unroll<4>([&](auto word) {
       const auto four = V::to_i32(tail[4 + word.value]);
+      typename V::i32 scale[4];
       unroll<4>([&](auto byte) {
         constexpr int kUp = 24 - 8 * decltype(byte)::value;
-        const auto one = V::template shift_right_signed<24>(V::template shift_left<kUp>(four));
-        V::store(scales + (4 * word.value + byte.value) * lanes, V::mul(scale, V::to_f32(one)));
+        scale[byte.value] = V::template shift_right_signed<24>(V::template shift_left<kUp>(four));
+        V::store_i32(out.scales + (4 * word.value + byte.value) * kNext, V::to_scale(scale[byte.value]));
+      });
+      unroll<2>([&](auto pair) {
+        V::store_i32(out.mins + (2 * word.value + pair.value) * kNext,
+                     V::or_i32(V::and_i32(V::template shift_left<5>(scale[2 * pair.value]), 0xffffU),
+                               V::template shift_left<21>(scale[2 * pair.value + 1])));  // 32 * scale
       });
     });
+  }
+}
+
+// Any format through its definition: one row after the other.
+template <class V, class Q, int vectors>
+void unpack_by_definition(const Strip& out, const std::uint8_t* const (&block)[V::lanes]) {
+  using K = KindOf<V, Q>;
+  using Definition = core::CodesOf<Q>;
+  constexpr int kBlock = Q::block_len;
+  constexpr int kGroups = kBlock / K::group;
+  constexpr int kNext = V::lanes * vectors;
+  alignas(64) std::int8_t codes[V::lanes][kBlock];
+  for (int r = 0; r < V::lanes; ++r) {
+    const auto b = read<typename Q::Block>(block[r]);
+    Definition::codes(codes[r], b);
+    for (int i = 0; i < kBlock; ++i)
+      codes[r][i] = static_cast<std::int8_t>(codes[r][i] + kOffset<V, Q>);  // offset 128 turns into the sign
+    out.d[r] = Definition::scale(b);
+    if constexpr (Definition::has_min) out.d_min[r] = -Definition::min_scale(b);
+    if constexpr (K::super) {
+      std::int8_t scales[kGroups];
+      std::int8_t mins[kGroups];
+      Definition::sub_scales(scales, b);
+      if constexpr (Definition::has_min) Definition::sub_mins(mins, b);
+      for (int g = 0; g < kGroups; ++g) {
+        write(out.scales + g * kNext + r, V::to_scale_of_lane(scales[g]));
+        if constexpr (K::correction != Correction::none) {
+          const int low = Definition::has_min ? mins[g] : scales[g] * kOffset<V, Q>;
+          write(reinterpret_cast<std::uint8_t*>(out.mins + g / 2 * kNext + r) + g % 2 * 2,
+                static_cast<std::int16_t>(low));
+        }
+      }
+    }
+  }
+  for (int i = 0; i < kBlock; i += 32) {
+    typename V::Bytes rows[V::lanes];
+    unroll<V::lanes>([&](auto r) { rows[r.value] = V::load_bytes(codes[r.value] + i); });
+    typename V::Words words[8];
+    V::interleave(words, rows);
+    unroll<8>([&](auto j) { V::store_words(out.codes + (i / 4 + j.value) * 4 * kNext, words[j.value]); });
+  }
+}
+
+// Formats that codes_of and scales_of know.
+template <class V, class Q, int vectors>
+[[gnu::always_inline]] inline void unpack_block(const Strip& out,
+                                                const std::uint8_t* const (&block)[V::lanes]) {
+  if constexpr (kHasVectorCode<Q>) {
+    scales_of<V, Q, vectors>(out, block);
+    codes_of<V, Q, vectors>(out.codes, block);
+  } else {
+    unpack_by_definition<V, Q, vectors>(out, block);
+  }
+}
+
+// blocks of V::lanes rows of format Q as a vector of a strip. rows[r]: the first one of row r. ahead: from a
+// byte to the one that is wanted next time. Many short pieces of rows are not a stream that processors
+// foresee: told of them, they read at full speed.
+template <class V, class Q, int vectors>
+void unpack(Strip out, const std::uint8_t* const (&rows)[V::lanes], std::int64_t blocks, std::size_t ahead) {
+  using K = KindOf<V, Q>;
+  constexpr int kLanes = V::lanes * vectors;
+  const std::uint8_t* block[V::lanes];
+  for (int r = 0; r < V::lanes; ++r) block[r] = rows[r];
+  for (; blocks > 0; --blocks) {
+    unpack_block<V, Q, vectors>(out, block);
+    out.codes += Q::block_len * kLanes;
+    out.d += kLanes;
+    if constexpr (K::correction == Correction::min) out.d_min += kLanes;
+    if constexpr (K::super) {
+      out.scales += Q::block_len / K::group * kLanes;
+      out.mins += Q::block_len / K::group / 2 * kLanes;
+    }
+    for (int r = 0; r < V::lanes; ++r) {
+      for (std::size_t line = 0; line < sizeof(typename Q::Block); line += 64)
+        __builtin_prefetch(block[r] + ahead + line, 0, 2);
+      block[r] += sizeof(typename Q::Block);
+    }
   }
 }
 

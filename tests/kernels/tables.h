@@ -105,14 +105,15 @@ struct Activations {
     bytes = AlignedBuffer(stride * static_cast<std::size_t>(tokens));
     for (std::int64_t t = 0; t < tokens; ++t) mat.convert_activation(at(t), x.data() + t * k, k);
     values.assign(x.begin(), x.begin() + tokens * k);
-    if (info(dtype).block_len == 1) return;
-    const ActivationLayout layout = activation_layout(k, 32);
+    const int step = info(dtype).block_len;
+    if (step == 1) return;
+    const ActivationLayout layout = activation_layout(k, step, 32);
     for (std::int64_t t = 0; t < tokens; ++t)
       for (std::int64_t i = 0; i < k; ++i) {
         std::int8_t q = 0;
         float scale = 0;
         std::memcpy(&q, at(t) + i, 1);
-        std::memcpy(&scale, at(t) + layout.scales + static_cast<std::size_t>(i / 32) * sizeof(float),
+        std::memcpy(&scale, at(t) + layout.scales + static_cast<std::size_t>(i / step) * sizeof(float),
                     sizeof scale);
         values[static_cast<std::size_t>(t * k + i)] = static_cast<double>(scale) * q;
       }

@@ -11,7 +11,9 @@ struct Avx2 {
   static constexpr int lanes = 8;
   static constexpr int tile_rows = 2;  // 2 x 6 sums, 2 rows and 1 column: 15 of 16 registers
   static constexpr int tile_columns = 6;
-  static constexpr int quant_columns = 4;
+  static constexpr int quant_columns = 6;
+  static constexpr int quant_vectors(int chain) { return chain < 4 ? 1 : 2; }
+  static constexpr int registers = 16;
 
   using f32 = __m256;
   static f32 zero() { return _mm256_setzero_ps(); }
@@ -76,6 +78,11 @@ struct Avx2 {
   static i32 load_u8(const void* p) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
   }
+  static i32 load_i32(const std::int32_t* p) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static void store_i32(std::int32_t* p, i32 v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static i32 sub_i32(i32 a, i32 b) { return _mm256_sub_epi32(a, b); }
   static i32 add_i32(i32 a, i32 b) { return _mm256_add_epi32(a, b); }
   static i32 and_i32(i32 a, std::uint32_t mask) {
     return _mm256_and_si256(a, set_i32(static_cast<std::int32_t>(mask)));
@@ -137,6 +144,18 @@ struct Avx2 {
   }
   static i32 add_pairs(i32 sum, Pairs p) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
+  }
+  static constexpr bool pairs_are_sums = false;
+  static constexpr int pair_registers = 1;
+  // The scale stands twice in each lane, once for each of its sums of pairs.
+  static i32 add_scaled(i32 sum, Pairs p, i32 scale) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(p, scale));
+  }
+  static i32 to_scale(i32 v) { return or_i32(and_i32(v, 0xffffU), shift_left<16>(v)); }
+  static std::int32_t to_scale_of_lane(std::int32_t v) { return (v & 0xffff) | v << 16; }
+  static __m256i kept(__m256i v) {
+    asm volatile("" : "+x"(v));
+    return v;
   }
 
   static i32 dot2(i32 sum, Words words, const void* x) {

@@ -11,7 +11,9 @@ struct Avx512 {
   static constexpr int lanes = 16;
   static constexpr int tile_rows = 4;  // 4 x 6 sums, 4 rows and 1 column: 29 of 32 registers
   static constexpr int tile_columns = 6;
-  static constexpr int quant_columns = 8;
+  static constexpr int quant_columns = 6;
+  static constexpr int quant_vectors(int) { return 2; }
+  static constexpr int registers = 32;
 
   using f32 = __m512;
   static f32 zero() { return _mm512_setzero_ps(); }
@@ -84,6 +86,9 @@ struct Avx512 {
   static i32 load_u8(const void* p) {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
   }
+  static i32 load_i32(const std::int32_t* p) { return _mm512_load_si512(p); }
+  static void store_i32(std::int32_t* p, i32 v) { _mm512_store_si512(p, v); }
+  static i32 sub_i32(i32 a, i32 b) { return _mm512_sub_epi32(a, b); }
   static i32 add_i32(i32 a, i32 b) { return _mm512_add_epi32(a, b); }
   static i32 and_i32(i32 a, std::uint32_t mask) {
     return _mm512_and_si512(a, set_i32(static_cast<std::int32_t>(mask)));
@@ -153,6 +158,18 @@ struct Avx512 {
   }
   static i32 add_pairs(i32 sum, Pairs p) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(p, _mm512_set1_epi16(1)));
+  }
+  static constexpr bool pairs_are_sums = false;
+  static constexpr int pair_registers = 1;
+  // The scale stands twice in each lane, once for each of its sums of pairs.
+  static i32 add_scaled(i32 sum, Pairs p, i32 scale) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(p, scale));
+  }
+  static i32 to_scale(i32 v) { return or_i32(and_i32(v, 0xffffU), shift_left<16>(v)); }
+  static std::int32_t to_scale_of_lane(std::int32_t v) { return (v & 0xffff) | v << 16; }
+  static __m512i kept(__m512i v) {
+    asm volatile("" : "+v"(v));
+    return v;
   }
 
   static i32 dot2(i32 sum, Words words, const void* x) {

@@ -6,7 +6,6 @@
 namespace {
 
 struct Avx512Vnni : Avx512 {
-  static constexpr int quant_columns = 12;  // 12 integer and 12 float sums, and codes: 25 of 32 registers
   static constexpr bool unsigned_codes = true;
   using Pairs = __m512i;
   static constexpr int chain(int) { return 8; }
@@ -16,6 +15,12 @@ struct Avx512Vnni : Avx512 {
     return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(read<std::int32_t>(x)));
   }
   static i32 add_pairs(i32 sum, Pairs p) { return _mm512_add_epi32(sum, p); }
+  static constexpr bool pairs_are_sums = true;
+  static i32 add_scaled(i32 sum, Pairs p, i32 scale) {
+    return _mm512_add_epi32(sum, _mm512_mullo_epi32(p, scale));
+  }
+  static i32 to_scale(i32 v) { return v; }
+  static std::int32_t to_scale_of_lane(std::int32_t v) { return v; }
 
   static i32 dot2(i32 sum, Words words, const void* x) {
     sum = _mm512_dpwssd_epi32(sum, words, _mm512_set1_epi32(read<std::int32_t>(x)));

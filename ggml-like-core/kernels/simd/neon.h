@@ -12,6 +12,8 @@ struct Neon {
   static constexpr int tile_rows = 4;  // 4 x 6 sums, 4 rows and 1 column: 29 of 32 registers
   static constexpr int tile_columns = 6;
   static constexpr int quant_columns = 6;
+  static constexpr int quant_vectors(int) { return 1; }
+  static constexpr int registers = 32;
 
   using f32 = float32x4_t;
   static f32 zero() { return vdupq_n_f32(0); }
@@ -78,6 +80,9 @@ struct Neon {
     const uint8x8_t four = vreinterpret_u8_u32(vdup_n_u32(read<std::uint32_t>(p)));
     return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(four))));
   }
+  static i32 load_i32(const std::int32_t* p) { return vld1q_s32(p); }
+  static void store_i32(std::int32_t* p, i32 v) { vst1q_s32(p, v); }
+  static i32 sub_i32(i32 a, i32 b) { return vsubq_s32(a, b); }
   static i32 add_i32(i32 a, i32 b) { return vaddq_s32(a, b); }
   static i32 and_i32(i32 a, std::uint32_t mask) {
     return vandq_s32(a, set_i32(static_cast<std::int32_t>(mask)));
@@ -150,6 +155,21 @@ struct Neon {
   }
   static i32 add_pairs(i32 sum, Pairs p) {
     return vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(p.low), vpaddlq_s16(p.high)));
+  }
+  static constexpr bool pairs_are_sums = false;
+  static constexpr int pair_registers = 2;
+  static i32 add_scaled(i32 sum, Pairs p, i32 scale) {
+    return vmlaq_s32(sum, vpaddq_s32(vpaddlq_s16(p.low), vpaddlq_s16(p.high)), scale);
+  }
+  static i32 to_scale(i32 v) { return v; }
+  static std::int32_t to_scale_of_lane(std::int32_t v) { return v; }
+  static Pairs kept(Pairs p) {
+    asm volatile("" : "+w"(p.low), "+w"(p.high));
+    return p;
+  }
+  static i32 kept(i32 v) {
+    asm volatile("" : "+w"(v));
+    return v;
   }
 
   static i32 dot2(i32 sum, Words words, const void* x) {

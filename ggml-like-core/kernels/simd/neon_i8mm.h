@@ -6,7 +6,7 @@
 namespace {
 
 struct NeonI8mm : Neon {
-  static constexpr int quant_columns = 10;  // 10 integer and 10 float sums
+  static constexpr int quant_vectors(int) { return 2; }
   static constexpr bool unsigned_codes = true;
   using Pairs = int32x4_t;
   static constexpr int chain(int) { return 8; }
@@ -17,6 +17,9 @@ struct NeonI8mm : Neon {
     return vusdotq_s32(sum, codes, vreinterpretq_s8_u32(vdupq_n_u32(read<std::uint32_t>(x))));
   }
   static i32 add_pairs(i32 sum, Pairs p) { return vaddq_s32(sum, p); }
+  static constexpr bool pairs_are_sums = true;
+  static constexpr int pair_registers = 1;
+  static i32 add_scaled(i32 sum, Pairs p, i32 scale) { return vmlaq_s32(sum, p, scale); }
 };
 
 }  // namespace

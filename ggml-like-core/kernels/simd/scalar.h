@@ -14,6 +14,8 @@ struct Scalar {
   static constexpr int tile_rows = 2;      // rows (or vectors of lanes) of a register tile of floats
   static constexpr int tile_columns = 4;   // columns of it
   static constexpr int quant_columns = 4;  // tokens of a register tile of integers
+  static constexpr int quant_vectors(int) { return 1; }  // vectors of rows of it, for a chain of dot4
+  static constexpr int registers = 16;
 
   using f32 = float;
   static f32 zero() { return 0; }
@@ -59,7 +61,10 @@ struct Scalar {
   using i32 = std::int32_t;
   static i32 set_i32(std::int32_t x) { return x; }
   static i32 load_u8(const void* p) { return read<std::uint8_t>(p); }  // widened
+  static i32 load_i32(const std::int32_t* p) { return *p; }            // p is aligned to 4 * lanes
+  static void store_i32(std::int32_t* p, i32 v) { *p = v; }
   static i32 add_i32(i32 a, i32 b) { return a + b; }
+  static i32 sub_i32(i32 a, i32 b) { return a - b; }
   static i32 and_i32(i32 a, std::uint32_t mask) { return bits(word(a) & mask); }
   static i32 or_i32(i32 a, i32 b) { return a | b; }
   template <int n>
@@ -120,6 +125,13 @@ struct Scalar {
     return sum;
   }
   static i32 add_pairs(i32 sum, Pairs p) { return sum + p; }
+  static constexpr bool pairs_are_sums = true;  // Pairs is i32, and dot4 may begin with a sum
+  static constexpr int pair_registers = 1;
+  // sum + scale * p of each lane, scale made by to_scale from numbers of at most 16 bits with sign.
+  static i32 add_scaled(i32 sum, Pairs p, i32 scale) { return sum + scale * p; }
+  static i32 to_scale(i32 v) { return v; }
+  static std::int32_t to_scale_of_lane(std::int32_t v) { return v; }
+  static i32 kept(i32 v) { return v; }  // in its register, and steps in order: see quant_tile.inl
 
   // 16-bit integers. dot2: sum + pair . x of each lane, words: one pair a lane, x: the address of one pair
   // for all lanes. The caller sees to it that sums fit; -32768 is not used.
