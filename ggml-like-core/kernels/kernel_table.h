@@ -76,6 +76,13 @@ struct KernelTable {
                     std::int64_t head_dim, float scale, void* scratch);
   // For queries.count <= kAttentionTile and any head_dim.
   std::size_t (*attention_scratch_bytes)(std::int64_t head_dim);
+
+  // What this instruction set can do, for measurements. Products in registers, for so many rounds; the number
+  // of multiplications and additions done.
+  double (*peak_f32)(std::int64_t rounds);
+  double (*peak_int8)(std::int64_t rounds);
+  // The sum of x[n], read at once. n: a multiple of 128.
+  float (*read_all)(const float* x, std::int64_t n);
 };
 
 inline constexpr std::int64_t kAttentionTile = 32;  // most queries of one attention call

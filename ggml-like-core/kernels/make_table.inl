@@ -5,6 +5,7 @@
 #include "ggml-like-core/kernels/attention.inl"
 #include "ggml-like-core/kernels/float_mat.inl"
 #include "ggml-like-core/kernels/kernel_table.h"
+#include "ggml-like-core/kernels/peaks.inl"
 #include "ggml-like-core/kernels/quant_mat.inl"
 #include "ggml-like-core/kernels/rows.inl"
 
@@ -33,7 +34,10 @@ constexpr core::KernelTable make_table(const char* name, std::uint32_t required,
           .gelu_erf = &gelu_erf<V>,
           .softmax = &softmax<V>,
           .attention = &attention<V>,
-          .attention_scratch_bytes = &attention_scratch_bytes};
+          .attention_scratch_bytes = &attention_scratch_bytes,
+          .peak_f32 = &peak_f32<V>,
+          .peak_int8 = &peak_int8<V>,
+          .read_all = &read_all<V>};
 }
 
 template <class V>

@@ -16,5 +16,6 @@ void add_quantize_command(CLI::App& app, Action& action);
 void add_inspect_command(CLI::App& app, Action& action);
 void add_trace_command(CLI::App& app, Action& action);
 void add_score_command(CLI::App& app, Action& action);
+void add_bench_command(CLI::App& app, Action& action);
 
 }  // namespace tarsier::cli

@@ -263,6 +263,33 @@ TEST_F(Program, quantize_makes_a_smaller_file_that_still_answers) {
   EXPECT_EQ(o.out, kAnswer) << o.err;
 }
 
+TEST_F(Program, bench_measures_what_is_asked_for) {
+  const Output o = test::run(
+      "tarsier bench --json --repeat 2 --prompt 40 --generate 3 --depth 20 --image 128x96 -m " + model());
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.err, "");
+  const json j = json::parse(o.out);
+  for (const char* figure : {"gb_per_second", "f32_gops", "int8_gops", "threads"})
+    EXPECT_GT(j["machine"][figure].get<double>(), 0) << figure;
+  for (const char* part : {"image", "first_token", "prompt", "generate"}) {
+    for (const char* figure : {"tokens", "seconds", "seconds_min", "tokens_per_second", "gops",
+                               "gb_per_second", "limit_seconds", "share_of_limit"})
+      EXPECT_GT(j[part][figure].get<double>(), 0) << part << " " << figure;
+    EXPECT_LE(j[part]["seconds_min"].get<double>(), j[part]["seconds"].get<double>()) << part;
+    EXPECT_LE(j[part]["seconds"].get<double>(), j[part]["seconds_max"].get<double>()) << part;
+  }
+  EXPECT_EQ(j["prompt"]["tokens"], 40);
+  EXPECT_EQ(j["generate"]["tokens"], 3);
+  EXPECT_EQ(j["generate"]["depth"], 20);
+  EXPECT_EQ(j["image"]["patches"], 4 * j["image"]["tokens"].get<int>());
+  EXPECT_EQ(j["image"]["width"], 128);
+  EXPECT_GT(j["first_token"]["tokens"], j["image"]["tokens"]);
+  EXPECT_GT(j["first_token"]["seconds"], j["image"]["seconds"]);
+  const Output text = test::run("tarsier bench --repeat 1 --prompt 20 --generate 0 -m " + model());
+  EXPECT_THAT(text.out, ContainsRegex("\nprompt +20 +[0-9.]+ .* %\n$"));
+  EXPECT_EQ(text.err, "");
+}
+
 TEST_F(Program, an_error_is_one_line_and_code_1) {
   const std::vector<std::string> commands = {
       "tarsier run -m /nowhere.gguf --prompt x",
@@ -279,6 +306,10 @@ TEST_F(Program, an_error_is_one_line_and_code_1) {
       "tarsier convert models/tiny-vl-dense models/tiny-vl-moe -o x.gguf",
       "tarsier convert models/tiny-vl-dense --type q99 -o x.gguf",
       "tarsier score -m " + model() + " --messages examples/pictures/clip.json",  // no assistant
+      "tarsier bench -m /nowhere.gguf",
+      "tarsier bench --image big -m " + model(),
+      "tarsier bench --image 128x0 -m " + model(),
+      "tarsier bench --context 30 --prompt 31 -m " + model(),
       "TARSIER_ISA=abacus tarsier --version",
   };
   for (const std::string& command : commands) {
@@ -302,6 +333,9 @@ TEST_F(Program, a_wrong_command_line_is_code_2) {
       "tarsier run -m x --video-markers sideways --prompt z",
       "tarsier convert models/tiny-vl-dense",
       "tarsier quantize x.gguf -o y.gguf",
+      "tarsier bench",
+      "tarsier bench -m x --repeat 0",
+      "tarsier bench -m x --depth -1",
   };
   for (const std::string& command : commands) {
     const Output o = test::run(command);
@@ -314,7 +348,7 @@ TEST_F(Program, a_wrong_command_line_is_code_2) {
 TEST_F(Program, every_command_explains_itself) {
   const Output all = test::run("tarsier --help");
   EXPECT_EQ(all.code, 0);
-  for (const std::string command : {"convert", "quantize", "run", "inspect", "trace", "score"}) {
+  for (const std::string command : {"convert", "quantize", "run", "inspect", "trace", "score", "bench"}) {
     EXPECT_THAT(all.out, HasSubstr(command));
     const Output o = test::run("tarsier " + command + " --help");
     EXPECT_EQ(o.code, 0);

@@ -63,6 +63,7 @@ int run_program(int argc, const char* const* argv) {
   add_quantize_command(app, action);
   add_inspect_command(app, action);
   add_score_command(app, action);
+  add_bench_command(app, action);
   add_trace_command(app, action);
   try {
     app.parse(argc, argv);
