@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ggml-like-core/kernels/attention.inl"
+#include "ggml-like-core/kernels/fixed_mat.inl"
 #include "ggml-like-core/kernels/float_mat.inl"
 #include "ggml-like-core/kernels/kernel_table.h"
 #include "ggml-like-core/kernels/peaks.inl"
@@ -13,7 +14,9 @@ namespace {
 
 template <class V, class Q>
 constexpr core::MatKernels mat_kernels() {
-  if constexpr (Q::block_len == 1)
+  if constexpr (Q::block_len == 1 && Q::dtype != core::DType::f32 && V::fixed)
+    return fixed_kernels<V, Q>();
+  else if constexpr (Q::block_len == 1)
     return float_kernels<V, Q>();
   else
     return quant_kernels<V, Q>();

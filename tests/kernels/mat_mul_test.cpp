@@ -30,7 +30,13 @@ std::vector<std::int64_t> lengths(const FormatInfo& f) {
 struct Sum {
   double value = 0;
   double magnitude = 0;  // of all products together, before signs cancel
+  double fixed = 0;      // what rounding to 16-bit fixed point may cost
 };
+
+// Whether the table multiplies this format in 16-bit fixed point (fixed_mat.inl).
+bool is_fixed(const KernelTable& table, const FormatInfo& f) {
+  return f.block_len == 1 && table.mat[*format_index(f.dtype)].activation_bytes(64) < 64 * sizeof(float);
+}
 
 Sum reference(const Weights& w, const Activations& x, std::int64_t r, std::int64_t t) {
   Sum sum;
@@ -50,15 +56,29 @@ Sum reference(const Weights& w, const Activations& x, std::int64_t r, std::int64
     // over 2 max|w|.
     if (!plain) sum.magnitude += 3 * most_w * total_x;
   }
+  // Weights are rounded to steps of at most 1/2048 of the largest of a group, activations to 1/8191.
+  for (std::int64_t begin = 0; begin < w.k; begin += 64) {
+    double most[2] = {};
+    double total[2] = {};
+    for (std::int64_t i = begin; i < std::min(begin + 64, w.k); ++i) {
+      const double pair[2] = {std::abs(double{w.values[static_cast<std::size_t>(r * w.k + i)]}),
+                              std::abs(x.values[static_cast<std::size_t>(t * w.k + i)])};
+      for (const int side : {0, 1}) {
+        most[side] = std::max(most[side], pair[side]);
+        total[side] += pair[side];
+      }
+    }
+    sum.fixed += most[0] / 4096 * (total[1] + 64 * most[1] / 16382) + most[1] / 16382 * total[0];
+  }
   return sum;
 }
 
 // Every partial sum is at most the magnitude and is rounded at most twice a step. A step is one product for
 // plain formats, and one group, of 16 weights at least, for the others, whose sums of integers are exact; 8
 // more for the lanes, the weights themselves (three roundings) and the activation's scale.
-double bound(const Sum& s, const FormatInfo& f, std::int64_t k) {
+double bound(const KernelTable& table, const Sum& s, const FormatInfo& f, std::int64_t k) {
   const auto steps = static_cast<double>(f.block_len == 1 ? k : 2 * k / 16);
-  return kEps * (2 * steps + 8) * s.magnitude + 1e-37;
+  return kEps * (2 * steps + 8) * s.magnitude + (is_fixed(table, f) ? s.fixed : 0) + 1e-37;
 }
 
 struct Product {
@@ -88,7 +108,7 @@ TEST(MatMul, equals_the_double_precision_loop_for_every_format_and_tail) {
         for (std::int64_t t = 0; t < kTokens; ++t)
           for (std::int64_t r = 0; r < kRows; ++r) {
             const Sum expected = reference(w, x, r, t);
-            ASSERT_NEAR(product.out[t * product.stride + r], expected.value, bound(expected, f, k))
+            ASSERT_NEAR(product.out[t * product.stride + r], expected.value, bound(*table, expected, f, k))
                 << table->name << " " << f.name << " k " << k << " row " << r << " token " << t;
           }
       }
@@ -138,7 +158,7 @@ TEST(MatMul, equals_the_double_precision_loop_on_the_shapes_of_the_model) {
           const std::int64_t r = i * 31 % rows;
           const std::int64_t t = i * 17 % tokens;
           const Sum expected = reference(w, x, r, t);
-          ASSERT_NEAR(product.out[t * product.stride + r], expected.value, bound(expected, f, s.k))
+          ASSERT_NEAR(product.out[t * product.stride + r], expected.value, bound(*table, expected, f, s.k))
               << table->name << " " << f.name << " k " << s.k << " row " << r << " token " << t;
         }
       }
@@ -168,7 +188,7 @@ TEST(MatMul, survives_extreme_codes) {
           const Product product(*table, w, x, 1, 1);
           const Sum expected = reference(w, x, 0, 0);
           // The activation is 127 / 127: scale rounded once.
-          ASSERT_NEAR(product.out[0], expected.value, bound(expected, f, kLength))
+          ASSERT_NEAR(product.out[0], expected.value, bound(*table, expected, f, kLength))
               << table->name << " " << f.name << " byte " << byte << " activation " << activation;
         }
     }
@@ -200,15 +220,54 @@ TEST(Activation, is_the_nearest_of_255_levels_and_the_same_in_every_table) {
   }
 }
 
-TEST(Activation, of_float_formats_is_the_row_itself) {
-  const std::vector<float> x = random_floats(67, 8);
+TEST(Activation, of_float_formats_is_the_row_itself_or_the_nearest_of_16383_levels) {
+  std::vector<float> x = random_floats(131, 8);
+  for (std::size_t i = 64; i < 128; ++i) x[i] *= 1e-38F;
   for (const KernelTable* table : supported_tables())
     for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
-      Activations a(*table, dtype, 1, 67, x);
-      std::vector<float> found(67);
-      std::memcpy(found.data(), a.at(0), 67 * sizeof(float));
-      EXPECT_EQ(found, x) << table->name;
+      Activations a(*table, dtype, 1, 131, x);
+      if (!is_fixed(*table, info(dtype))) {
+        std::vector<float> found(131);
+        std::memcpy(found.data(), a.at(0), 131 * sizeof(float));
+        EXPECT_EQ(found, x) << table->name;
+        continue;
+      }
+      for (std::size_t group = 0; group < 192; group += 64) {
+        float scale = 0;
+        std::memcpy(&scale, a.at(0) + 192 * sizeof(std::int16_t) + group / 64 * sizeof scale, sizeof scale);
+        float largest = 0;
+        for (std::size_t i = group; i < std::min<std::size_t>(group + 64, 131); ++i)
+          largest = std::max(largest, std::abs(x[i]));
+        for (std::size_t i = group; i < group + 64; ++i) {
+          std::int16_t q = 0;
+          std::memcpy(&q, a.at(0) + i * sizeof q, sizeof q);
+          ASSERT_LE(std::abs(q), 8191) << table->name;
+          ASSERT_NEAR(static_cast<double>(scale) * q, i < x.size() ? x[i] : 0.0F,
+                      std::max(largest / 16382.0 * (1 + 16384 * kEps), 2e-30))
+              << table->name << " " << i;
+        }
+      }
     }
+}
+
+// All weights and activations at the most that their integers hold: catches sums that do not fit.
+TEST(MatMul, of_fixed_point_survives_extremes) {
+  for (const KernelTable* table : supported_tables())
+    for (const DType dtype : {DType::f16, DType::bf16})
+      for (const float sign : {1.0F, -1.0F}) {
+        Weights w(dtype, 3, 192, 1);
+        std::fill(w.values.begin(), w.values.end(), dtype == DType::f16 ? 65504.0F : 0x1.fep+3F);
+        for (std::int64_t r = 0; r < w.rows; ++r)
+          quantize_row(w.at(r), dtype, std::span(w.values).subspan(static_cast<std::size_t>(r * w.k), 192));
+        Activations x(*table, dtype, 9, 192, std::vector<float>(9 * 192, sign * 1.5F));
+        const Product product(*table, w, x, 3, 9);
+        const Sum expected = reference(w, x, 0, 0);
+        for (std::int64_t t = 0; t < 9; ++t)
+          for (std::int64_t r = 0; r < 3; ++r)
+            ASSERT_NEAR(product.out[t * product.stride + r], expected.value,
+                        bound(*table, expected, info(dtype), 192))
+                << table->name << " " << info(dtype).name;
+      }
 }
 
 TEST(DequantizeRow, equals_the_reference_bit_for_bit) {

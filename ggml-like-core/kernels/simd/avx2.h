@@ -14,6 +14,8 @@ struct Avx2 {
   static constexpr int quant_columns = 6;
   static constexpr int quant_vectors(int chain) { return chain < 4 ? 1 : 2; }
   static constexpr int registers = 16;
+  static constexpr bool fixed = true;
+  static constexpr int fixed_columns = 4;
 
   using f32 = __m256;
   static f32 zero() { return _mm256_setzero_ps(); }
@@ -162,6 +164,21 @@ struct Avx2 {
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi32(read<std::int32_t>(x))));
     asm("" : "+x"(sum));  // or g++ moves all products of a tile before the first sum, out of registers
     return sum;
+  }
+  static void store_2_i16(void* p, f32 a, f32 b) {
+    const __m256i halves = _mm256_packs_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
+    _mm256_storeu_si256(static_cast<__m256i*>(p), _mm256_permute4x64_epi64(halves, 0xd8));
+  }
+  static i32 load_i32(const void* p) { return load_bytes(p); }
+  static std::int32_t dot64_i16(const void* a, const void* b) {
+    __m256i sum = _mm256_setzero_si256();
+    for (int i = 0; i < 4; ++i)
+      sum =
+          _mm256_add_epi32(sum, _mm256_madd_epi16(load_bytes(static_cast<const std::uint8_t*>(a) + 32 * i),
+                                                  load_bytes(static_cast<const std::uint8_t*>(b) + 32 * i)));
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
   }
   static void store_i16(void* p, f32 v) {
     const __m256i whole = _mm256_cvtps_epi32(v);

@@ -14,6 +14,8 @@ struct Avx512 {
   static constexpr int quant_columns = 6;
   static constexpr int quant_vectors(int) { return 2; }
   static constexpr int registers = 32;
+  static constexpr bool fixed = true;
+  static constexpr int fixed_columns = 12;
 
   using f32 = __m512;
   static f32 zero() { return _mm512_setzero_ps(); }
@@ -176,6 +178,20 @@ struct Avx512 {
     sum = _mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi32(read<std::int32_t>(x))));
     asm("" : "+v"(sum));  // as in avx2.h
     return sum;
+  }
+  static void store_2_i16(void* p, f32 a, f32 b) {
+    const __m512i whole =
+        _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(a))),
+                           _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(b)), 1);
+    _mm512_storeu_si512(p, whole);
+  }
+  static i32 load_i32(const void* p) { return _mm512_loadu_si512(p); }
+  static std::int32_t dot64_i16(const void* a, const void* b) {
+    const auto products = [&](int i) {
+      return _mm512_madd_epi16(_mm512_loadu_si512(static_cast<const std::uint8_t*>(a) + i),
+                               _mm512_loadu_si512(static_cast<const std::uint8_t*>(b) + i));
+    };
+    return _mm512_reduce_add_epi32(_mm512_add_epi32(products(0), products(64)));
   }
   static void store_i16(void* p, f32 v) {
     _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));

@@ -16,6 +16,8 @@ struct Scalar {
   static constexpr int quant_columns = 4;  // tokens of a register tile of integers
   static constexpr int quant_vectors(int) { return 1; }  // vectors of rows of it, for a chain of dot4
   static constexpr int registers = 16;
+  static constexpr bool fixed = true;  // whether BF16 and F16 weights are multiplied in 16-bit fixed point
+  static constexpr int fixed_columns = 4;  // tokens of a register tile of 16-bit products
 
   using f32 = float;
   static f32 zero() { return 0; }
@@ -138,6 +140,19 @@ struct Scalar {
   static i32 dot2(i32 sum, Words words, const void* x) {
     const auto pair = read<Pair>(x);
     return sum + static_cast<std::int16_t>(words) * pair.low + (bits(words) >> 16) * pair.high;
+  }
+  static void store_2_i16(void* p, f32 a, f32 b) {
+    store_i16(p, a);
+    store_i16(static_cast<std::int16_t*>(p) + lanes, b);
+  }
+  static i32 load_i32(const void* p) { return read<i32>(p); }
+  // The sum of 64 products, which must fit.
+  static std::int32_t dot64_i16(const void* a, const void* b) {
+    std::int32_t sum = 0;
+    for (int i = 0; i < 64; ++i)
+      sum += read<std::int16_t>(static_cast<const std::int16_t*>(a) + i) *
+             read<std::int16_t>(static_cast<const std::int16_t*>(b) + i);
+    return sum;
   }
   static void store_i16(void* p, f32 v) {
     write(p, static_cast<std::int16_t>(round(min(32767.0F, max(v, -32768.0F)))));
