@@ -24,7 +24,14 @@ double op_work(const Graph& graph, const Node& node, std::int64_t past) {
   const ValueInfo& out = graph.info(node.outputs[0]);
   const auto size = static_cast<double>(out.rows * out.cols);
   const auto n = static_cast<double>(out.rows);
-  if (const auto* op = std::get_if<MatMul>(&node.op)) return 2 * size * static_cast<double>(op->weight->cols);
+  if (const auto* op = std::get_if<MatMul>(&node.op)) {
+    double weights = 0;
+    for (int p = 0; p < op->count; ++p) {
+      const Weight& w = *op->parts[p].weight;
+      weights += static_cast<double>(w.rows) * static_cast<double>(w.cols);
+    }
+    return 2 * n * weights;
+  }
   if (const auto* op = std::get_if<Experts>(&node.op)) {
     const auto slots = static_cast<double>(graph.info(node.inputs[1]).cols);
     return 6 * size * slots * static_cast<double>(op->gate->rows);
@@ -143,7 +150,7 @@ Value Builder::mat_mul(Value x, const Weight& weight, const Weight* bias, Activa
        weight.cols, ", x is ", shape_text(info(x)));
   want(bias == nullptr || bias->cols == weight.rows, "mat_mul", weight.name, " has ", weight.rows,
        " rows and a bias of another length");
-  return node(MatMul{&weight, bias, activation}, {x}, info(x).rows, weight.rows);
+  return node(MatMul{.parts = {{&weight, bias, activation}}}, {x, Value{}}, info(x).rows, weight.rows);
 }
 
 Value Builder::rms_norm(Value x, const Weight& gain, float eps) {

@@ -43,11 +43,30 @@ struct Add {};
 // gate [n, c], up [n, c] -> [n, c]: silu(gate) * up.
 struct SiluMul {};
 
-// x [n, in] -> [n, out]: activation(x . weight^T + bias).
+// One matrix of a MatMul.
+struct MatMulPart {
+  const Weight* weight = nullptr;
+  const Weight* bias = nullptr;  // may be null
+  Activation activation = Activation::none;
+};
+
+// How each row of x is normalised before the product: not at all, by its root mean square (gain), or as a
+// layer norm (gain and bias).
+struct RowNorm {
+  const Weight* gain = nullptr;
+  const Weight* bias = nullptr;
+  float eps = 0;
+};
+
+// x [n, in], residual [n, out] (optional) -> [n, out] of each part: activation(norm(x) . weight^T + bias).
+// gated: parts 0 and 1 give one output, silu(part 0) * part 1. residual is added to the only output. Models
+// declare one plain part; the rest is fuse()'s.
 struct MatMul {
-  const Weight* weight;
-  const Weight* bias;  // may be null
-  Activation activation;
+  static constexpr int kMostParts = 3;
+  MatMulPart parts[kMostParts];
+  int count = 1;
+  RowNorm norm;
+  bool gated = false;
 };
 
 // x [n, groups * g] -> same: each group of g = gain->cols values is normalised on its own (g = cols: the
@@ -64,9 +83,13 @@ struct LayerNorm {
   float eps;
 };
 
-// x [n, heads * head_dim], cos [n, head_dim], sin [n, head_dim] -> as x.
+// x [n, at least first + heads * head_dim], cos [n, head_dim], sin [n, head_dim] -> [n, heads * head_dim]: of
+// the columns from `first` on, each head normalised (where there is a gain, fuse()'s), then rotated.
 struct Rope {
   std::int64_t head_dim;
+  std::int64_t first = 0;
+  const Weight* gain = nullptr;
+  float eps = 0;
 };
 
 // q [n, heads * head_dim], k [n, kv_heads * head_dim], v alike -> as q. Writes k and v to the cache of this

@@ -4,13 +4,15 @@
 #include <cmath>
 #include <string>
 
+#include "ggml-like-core/graph/fuse.h"
+
 namespace tarsier {
 namespace {
 
 using core::Builder;
 using core::Value;
 
-// Qwen3VLTextAttention. x: [n, hidden] -> [n, hidden].
+// Qwen3VLTextAttention but for its output projection. x: [n, hidden] -> [n, heads * head_dim].
 Value attention(Builder& b, const TextConfig& c, const Weights& w, int layer, const TextPlan& in, Value x) {
   const std::string p = "blk." + std::to_string(layer) + ".";
   const Value q =
@@ -23,9 +25,8 @@ Value attention(Builder& b, const TextConfig& c, const Weights& w, int layer, co
                                  .kv_heads = c.num_key_value_heads,
                                  .head_dim = c.head_dim,
                                  .scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim))};
-  const Value attn = b.cached_attention(b.rope(q, in.rope_cos, in.rope_sin, c.head_dim),
-                                        b.rope(k, in.rope_cos, in.rope_sin, c.head_dim), v, op);
-  return b.mat_mul(attn, w.weight(p + "attn_output"));
+  return b.cached_attention(b.rope(q, in.rope_cos, in.rope_sin, c.head_dim),
+                            b.rope(k, in.rope_cos, in.rope_sin, c.head_dim), v, op);
 }
 
 // Qwen3VLTextMLP or Qwen3VLMoeTextSparseMoeBlock. x: [n, hidden] -> [n, hidden].
@@ -70,12 +71,23 @@ TextPlan make_text_plan(const Config& config, const Weights& w, const TextPlanOp
   Value x = b.embed_rows(w["token_embd.weight"], out.ids);
   if (options.media) x = b.select_rows(x, out.media_rows, out.media_index);
   b.name(x, "inputs_embeds");
+  bool all_rows = true;
   for (int i = 0; i < c.num_hidden_layers; ++i) {
     const Builder::Scope layer(b, "layer." + std::to_string(i));
     const std::string p = "blk." + std::to_string(i) + ".";
     out.forced.push_back(
         c.is_moe(i) ? b.input("forced_experts", n, c.moe.num_experts_per_tok, core::DType::i32) : Value{});
-    x = b.add(x, attention(b, c, w, i, out, b.rms_norm(x, w.weight(p + "attn_norm"), c.rms_norm_eps)));
+    Value attn = attention(b, c, w, i, out, b.rms_norm(x, w.weight(p + "attn_norm"), c.rms_norm_eps));
+    if (i + 1 == c.num_hidden_layers && !options.every_norm) {
+      // Behind the last keys and values only rows that give logits are read.
+      if (options.n_logits == 0) break;
+      if (options.n_logits < n && !c.is_moe(i) && i >= static_cast<int>(out.deepstack.size())) {
+        x = b.gather_rows(x, out.last_rows);
+        attn = b.gather_rows(attn, out.last_rows);
+        all_rows = false;
+      }
+    }
+    x = b.add(x, b.mat_mul(attn, w.weight(p + "attn_output")));
     x = b.add(x, feed_forward(b, c, w, i, out.forced.back(),
                               b.rms_norm(x, w.weight(p + "ffn_norm"), c.rms_norm_eps)));
     b.name(x, "out");
@@ -84,12 +96,12 @@ TextPlan make_text_plan(const Config& config, const Weights& w, const TextPlanOp
                  "after_deepstack");
   }
   if (options.n_logits > 0) {
-    if (!options.every_norm) x = b.gather_rows(x, out.last_rows);
+    if (!options.every_norm && all_rows) x = b.gather_rows(x, out.last_rows);
     x = b.name(b.rms_norm(x, w["output_norm.weight"], c.rms_norm_eps), "final_norm");
     if (options.every_norm) x = b.gather_rows(x, out.last_rows);
     out.logits = b.output(b.name(b.mat_mul(x, w.head()), "logits"));
   }
-  out.plan = core::make_plan(std::move(b).build());
+  out.plan = core::make_plan(core::fuse(std::move(b).build()));
   return out;
 }
 

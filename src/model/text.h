@@ -13,7 +13,7 @@ struct TextPlanOptions {
   int n_tokens = 1;
   int n_logits = 1;         // logits of the last rows
   bool media = false;       // some tokens are rows of pictures
-  bool every_norm = false;  // text.final_norm for all rows, not only those with logits
+  bool every_norm = false;  // all rows to text.final_norm, not only those with logits
   bool operator==(const TextPlanOptions&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "ggml-like-core/graph/fuse.h"
 #include "src/model/rope.h"
 
 namespace tarsier {
@@ -96,7 +97,7 @@ VisionPlan make_vision_plan(const VisionConfig& c, const Weights& w, int n_patch
     }
   }
   out.merger = b.output(b.name(patch_merger(b, c, w, "v.post_ln", "mm.0", "mm.2", false, x), "merger"));
-  out.plan = core::make_plan(std::move(b).build());
+  out.plan = core::make_plan(core::fuse(std::move(b).build()));
   return out;
 }
 

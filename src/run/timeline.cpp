@@ -9,6 +9,8 @@ namespace tarsier {
 namespace {
 
 constexpr int kDefaultContext = 8192;
+constexpr int kChunk = 512;
+constexpr int kMoeChunk = 2048;
 constexpr int kTracedLogits = 8;   // last rows whose logits observers see
 constexpr int kScoreChunk = 64;    // rows whose logits are held at once
 constexpr std::size_t kPlans = 4;  // kept: one token, a chunk, the rest of a prompt, one with pictures
@@ -36,6 +38,8 @@ SessionOptions Timeline::resolve(const LoadedModel& model, SessionOptions option
   core::require(options.context > 0 && options.context <= c.max_position_embeddings, "context: found ",
                 options.context, ", wanted 1 to the ", c.max_position_embeddings,
                 " tokens that the model was made for");
+  // Every expert is read for every chunk: longer ones read each for more tokens.
+  if (options.chunk == 0) options.chunk = c.moe.num_experts > 0 ? kMoeChunk : kChunk;
   core::require(options.chunk > 0, "chunk: found ", options.chunk, ", wanted at least 1");
   options.chunk = std::min(options.chunk, options.context);
   if (!options.kv_type)

@@ -26,7 +26,7 @@ struct SessionOptions {
   int context = 0;
   int expected = 0;                    // tokens of the prompt and the answer to come
   int threads = 0;                     // 0: all cores
-  int chunk = 512;                     // tokens of a prompt read at once
+  int chunk = 0;                       // tokens of a prompt read at once; 0: 512, 2048 with experts
   std::optional<core::DType> kv_type;  // f32, f16 or bf16; default f32 for a model stored in F32, else f16
   std::string isa;                     // kernel table; empty: TARSIER_ISA, or the best
   bool blas = false;  // float products by OpenBLAS: an independent check; bits then depend on chunks

@@ -50,9 +50,17 @@ void run_op(const Rope& op, const Node& node, OpContext& c) {
   const float* sin = c.f32(node.inputs[2]);
   float* out = c.out(node.outputs[0]);
   const ValueInfo& shape = c.info(node.outputs[0]);
+  const std::int64_t stride = c.info(node.inputs[0]).cols;
   c.rows(shape.rows, [&](std::int64_t i) {
-    for (std::int64_t at = i * shape.cols; at < (i + 1) * shape.cols; at += op.head_dim)
-      c.kernels->rope(out + at, x + at, cos + i * op.head_dim, sin + i * op.head_dim, op.head_dim);
+    for (std::int64_t at = 0; at < shape.cols; at += op.head_dim) {
+      const float* head = x + i * stride + op.first + at;
+      float* y = out + i * shape.cols + at;
+      if (op.gain != nullptr) {
+        c.kernels->rms_norm(y, head, op.gain->floats(), op.head_dim, op.eps);
+        head = y;
+      }
+      c.kernels->rope(y, head, cos + i * op.head_dim, sin + i * op.head_dim, op.head_dim);
+    }
   });
 }
 

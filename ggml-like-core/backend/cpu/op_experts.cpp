@@ -13,7 +13,7 @@ struct Layout {
   std::int64_t n, k, slots, hidden, inter;
   MatProduct gate, up, down;  // of expert 0
   std::size_t x_row, mid_row;
-  std::size_t converted, gathered, gate_out, up_out, mid, down_out, begin, slot_of, active, bytes;
+  std::size_t converted, gathered, gate_out, mid, begin, slot_of, active, bytes;
 
   Layout(const Experts& op, std::int64_t n_tokens, std::int64_t top_k, const KernelTable& kernels, bool blas)
       : n(n_tokens),
@@ -34,15 +34,22 @@ struct Layout {
     };
     const auto s = static_cast<std::size_t>(slots);
     converted = take(x_row * static_cast<std::size_t>(n));
-    gathered = take(x_row * s);
+    gathered = take(n == 1 ? 0 : x_row * s);  // the slots of one token share its row
     gate_out = take(s * static_cast<std::size_t>(inter) * sizeof(float));
-    up_out = take(s * static_cast<std::size_t>(inter) * sizeof(float));
     mid = take(mid_row * s);
-    down_out = take(s * static_cast<std::size_t>(hidden) * sizeof(float));
     begin = take(static_cast<std::size_t>(op.gate->experts + 1) * sizeof(std::int32_t));
     slot_of = take(s * sizeof(std::int32_t));
     active = take(static_cast<std::size_t>(op.gate->experts + 1) * sizeof(std::int32_t));
     bytes = at;
+  }
+
+  // Of each worker: what its strips need, and one strip of at most kTokenBlock tokens.
+  std::size_t strip_scratch(bool blas) const {
+    return round_up(std::max(strip_scratch_bytes(gate, blas), strip_scratch_bytes(down, blas)), 64);
+  }
+  std::size_t each(bool blas) const {
+    return strip_scratch(blas) +
+           static_cast<std::size_t>(std::min(n, kTokenBlock) * kStripRows) * sizeof(float);
   }
 };
 
@@ -74,8 +81,7 @@ void run_op(const TopK& op, const Node& node, OpContext& c) {
 Workspace workspace(const Experts& op, const Node& node, const PlanContext& c) {
   const ValueInfo& routing = c.info(node.inputs[1]);
   const Layout l(op, routing.rows, routing.cols, *c.kernels, c.blas);
-  return {.shared = l.bytes,
-          .each = std::max(strip_scratch_bytes(l.gate, c.blas), strip_scratch_bytes(l.down, c.blas))};
+  return {.shared = l.bytes, .each = l.each(c.blas)};
 }
 
 void run_op(const Experts& op, const Node& node, OpContext& c) {
@@ -91,8 +97,7 @@ void run_op(const Experts& op, const Node& node, OpContext& c) {
   auto* active =
       reinterpret_cast<std::int32_t*>(c.shared + l.active);  // their number, then the experts that have slots
   auto* gate_out = reinterpret_cast<float*>(c.shared + l.gate_out);
-  auto* up_out = reinterpret_cast<float*>(c.shared + l.up_out);
-  auto* down_out = reinterpret_cast<float*>(c.shared + l.down_out);
+  auto* second = reinterpret_cast<float*>(c.each + l.strip_scratch(c.blas));
 
   const MatKernels& x_mat = c.mat(l.gate.dtype);
   const MatKernels& mid_mat = c.mat(l.down.dtype);
@@ -113,36 +118,37 @@ void run_op(const Experts& op, const Node& node, OpContext& c) {
                 x + t * l.hidden, l.hidden);
   });
   c.worker->barrier();
-  c.rows(l.slots, [&](std::int64_t place) {
-    std::memcpy(c.shared + l.gathered + l.x_row * static_cast<std::size_t>(place),
-                c.shared + l.converted + l.x_row * static_cast<std::size_t>(slot_of[place] / l.k), l.x_row);
-  });
-  c.worker->barrier();
-
-  // task(first place, places, expert, first row, last row) for each strip of rows of each active expert.
-  const auto for_strips = [&](const MatProduct& p, const auto& task) {
-    const std::int64_t strips = ceil_div(p.rows, kStripRows);
-    c.worker->chunks(active[0] * strips, 1, [&](std::int64_t chunk, std::int64_t) {
-      const std::int32_t e = active[1 + chunk / strips];
-      const std::int64_t first = chunk % strips * kStripRows;
-      task(static_cast<std::int64_t>(begin[e]), static_cast<std::int64_t>(begin[e + 1] - begin[e]), e, first,
-           std::min(first + kStripRows, p.rows));
+  if (l.n > 1) {
+    c.rows(l.slots, [&](std::int64_t place) {
+      std::memcpy(c.shared + l.gathered + l.x_row * static_cast<std::size_t>(place),
+                  c.shared + l.converted + l.x_row * static_cast<std::size_t>(slot_of[place] / l.k), l.x_row);
     });
+    c.worker->barrier();
+  }
+
+  // body(first place, places) for the slots of expert e, kTokenBlock at a time.
+  const auto for_places = [&](std::int32_t e, const auto& body) {
+    for (std::int64_t place = begin[e]; place < begin[e + 1]; place += kTokenBlock)
+      body(place, std::min<std::int64_t>(kTokenBlock, begin[e + 1] - place));
   };
-  for_strips(l.gate, [&](std::int64_t place, std::int64_t count, std::int32_t e, std::int64_t first,
-                         std::int64_t last) {
-    const std::byte* rows = c.shared + l.gathered + l.x_row * static_cast<std::size_t>(place);
+  const std::int64_t mid_strips = ceil_div(l.inter, kStripRows);
+  c.worker->chunks(active[0] * mid_strips, 1, [&](std::int64_t chunk, std::int64_t) {
+    const std::int32_t e = active[1 + chunk / mid_strips];
+    const std::int64_t first = chunk % mid_strips * kStripRows;
+    const std::int64_t last = std::min(first + kStripRows, l.inter);
     MatProduct gate = l.gate;
     MatProduct up = l.up;
     gate.weight = op.gate->expert(e);
     up.weight = op.up->expert(e);
-    const std::int64_t at = place * l.inter + first;
-    multiply_strip(c, gate, first, last, rows, count, gate_out + at, l.inter);
-    multiply_strip(c, up, first, last, rows, count, up_out + at, l.inter);
-    for (std::int64_t i = 0; i < count; ++i) {
-      float* g = gate_out + at + i * l.inter;
-      c.kernels->silu_mul(g, g, up_out + at + i * l.inter, last - first);
-    }
+    for_places(e, [&](std::int64_t place, std::int64_t count) {
+      const std::byte* rows = l.n == 1 ? c.shared + l.converted
+                                       : c.shared + l.gathered + l.x_row * static_cast<std::size_t>(place);
+      float* tile = gate_out + place * l.inter + first;
+      multiply_strip(c, gate, first, last, rows, count, tile, l.inter);
+      multiply_strip(c, up, first, last, rows, count, second, kStripRows);
+      for (std::int64_t i = 0; i < count; ++i)
+        c.kernels->silu_mul(tile + i * l.inter, tile + i * l.inter, second + i * kStripRows, last - first);
+    });
   });
   c.worker->barrier();
   c.rows(l.slots, [&](std::int64_t place) {
@@ -150,23 +156,26 @@ void run_op(const Experts& op, const Node& node, OpContext& c) {
                 gate_out + place * l.inter, l.inter);
   });
   c.worker->barrier();
-  for_strips(l.down, [&](std::int64_t place, std::int64_t count, std::int32_t e, std::int64_t first,
-                         std::int64_t last) {
+  // A strip of outputs takes its sums from one expert after the other, so that their order is always the
+  // same.
+  c.worker->chunks(ceil_div(l.hidden, kStripRows), 1, [&](std::int64_t chunk, std::int64_t) {
+    const std::int64_t first = chunk * kStripRows;
+    const std::int64_t last = std::min(first + kStripRows, l.hidden);
+    for (std::int64_t t = 0; t < l.n; ++t)
+      std::fill(out + t * l.hidden + first, out + t * l.hidden + last, 0.0F);
     MatProduct down = l.down;
-    down.weight = op.down->expert(e);
-    multiply_strip(c, down, first, last, c.shared + l.mid + l.mid_row * static_cast<std::size_t>(place),
-                   count, down_out + place * l.hidden + first, l.hidden);
-  });
-  c.worker->barrier();
-  // place of each slot: the inverse of slot_of, into the memory of `gathered`, which is done with.
-  auto* place_of = reinterpret_cast<std::int32_t*>(c.shared + l.gathered);
-  c.rows(l.slots, [&](std::int64_t place) { place_of[slot_of[place]] = static_cast<std::int32_t>(place); });
-  c.worker->barrier();
-  c.rows(l.n, [&](std::int64_t t) {
-    float* sum = out + t * l.hidden;
-    std::fill(sum, sum + l.hidden, 0.0F);
-    for (std::int64_t s = t * l.k; s < (t + 1) * l.k; ++s)
-      c.kernels->multiply_add(sum, down_out + place_of[s] * l.hidden, weights[s], l.hidden);
+    for (std::int32_t a = 1; a <= active[0]; ++a) {
+      down.weight = op.down->expert(active[a]);
+      for_places(active[a], [&](std::int64_t place, std::int64_t count) {
+        multiply_strip(c, down, first, last, c.shared + l.mid + l.mid_row * static_cast<std::size_t>(place),
+                       count, second, kStripRows);
+        for (std::int64_t i = 0; i < count; ++i) {
+          const std::int32_t slot = slot_of[place + i];
+          c.kernels->multiply_add(out + slot / l.k * l.hidden + first, second + i * kStripRows, weights[slot],
+                                  last - first);
+        }
+      });
+    }
   });
 }
 

@@ -9,8 +9,6 @@
 namespace core {
 namespace {
 
-constexpr std::int64_t kTokenBlock =
-    512;                                  // tokens of one chunk, so that narrow weights can be shared out too
 constexpr std::int64_t kBlasTokens = 64;  // of one call of OpenBLAS
 
 void multiply_strip_blas(const OpContext& c, const MatProduct& p, std::int64_t first, std::int64_t last,
@@ -57,38 +55,138 @@ void multiply_strip(const OpContext& c, const MatProduct& p, std::int64_t first,
               last - first, converted, mat.activation_bytes(p.k), n, p.k);
 }
 
+namespace {
+
+// The forms of activations that the parts of one operation want: parts of one format share one.
+struct Forms {
+  const MatKernels* form[MatMul::kMostParts] = {};
+  std::size_t row[MatMul::kMostParts] = {};  // bytes of one converted row
+  int count = 0;
+  int of_part[MatMul::kMostParts] = {};
+  std::size_t bytes = 0;  // of all forms of one row
+
+  Forms(const MatMul& op, const KernelTable& kernels, bool blas) {
+    for (int p = 0; p < op.count; ++p) {
+      const MatKernels& mat = kernels.mat[*format_index(op.parts[p].weight->dtype)];
+      int f = 0;
+      while (f < count && !blas && form[f]->convert_activation != mat.convert_activation) ++f;
+      of_part[p] = f;
+      if (f < count) continue;
+      form[count] = &mat;
+      row[count] = converted_bytes(mat, blas, op.parts[p].weight->cols);
+      bytes += row[count++];
+    }
+  }
+};
+
+// What each worker needs besides the scratch of its strips.
+struct EachLayout {
+  std::size_t converted, normed, second, bytes;
+  EachLayout(const MatMul& op, const Forms& forms, std::int64_t n) {
+    const auto k = static_cast<std::size_t>(op.parts[0].weight->cols);
+    converted = 0;
+    normed = converted + (n == 1 ? forms.bytes : 0);
+    second = normed + (op.norm.gain != nullptr ? round_up(k * sizeof(float), 64) : 0);
+    bytes = second +
+            (op.gated ? static_cast<std::size_t>(std::min(n, kTokenBlock) * kStripRows) * sizeof(float) : 0);
+  }
+};
+
+MatProduct product(const MatMulPart& part) {
+  return {part.weight->data, part.weight->dtype, part.weight->rows, part.weight->cols};
+}
+
+void activate(const OpContext& c, const MatMulPart& part, float* y, std::int64_t first, std::int64_t n) {
+  if (part.bias != nullptr) c.kernels->add(y, y, part.bias->floats() + first, n);
+  if (part.activation == Activation::gelu_tanh) c.kernels->gelu_tanh(y, y, n);
+  if (part.activation == Activation::gelu_erf) c.kernels->gelu_erf(y, y, n);
+}
+
+}  // namespace
+
 Workspace workspace(const MatMul& op, const Node& node, const PlanContext& c) {
-  const MatProduct p{op.weight->data, op.weight->dtype, op.weight->rows, op.weight->cols};
+  const Forms forms(op, *c.kernels, c.blas);
   const std::int64_t n = c.info(node.inputs[0]).rows;
-  return {.shared = converted_bytes(c.mat(p.dtype), c.blas, p.k) * static_cast<std::size_t>(n),
-          .each = strip_scratch_bytes(p, c.blas)};
+  std::size_t strip = 0;
+  for (int p = 0; p < op.count; ++p)
+    strip = std::max(strip, strip_scratch_bytes(product(op.parts[p]), c.blas));
+  return {.shared = n == 1 ? 0 : forms.bytes * static_cast<std::size_t>(n),
+          .each = round_up(strip, 64) + EachLayout(op, forms, n).bytes};
 }
 
 void run_op(const MatMul& op, const Node& node, OpContext& c) {
-  const MatProduct p{op.weight->data, op.weight->dtype, op.weight->rows, op.weight->cols};
   const float* x = c.f32(node.inputs[0]);
+  const float* residual = node.inputs[1].present() ? c.f32(node.inputs[1]) : nullptr;
   const std::int64_t n = c.info(node.inputs[0]).rows;
-  float* out = c.out(node.outputs[0]);
-  const MatKernels& mat = c.mat(p.dtype);
-  const std::size_t row = converted_bytes(mat, c.blas, p.k);
-  c.rows(n, [&](std::int64_t t) {
-    convert_row(mat, c.blas, c.shared + row * static_cast<std::size_t>(t), x + t * p.k, p.k);
-  });
-  c.worker->barrier();
+  const std::int64_t k = op.parts[0].weight->cols;
+  const Forms forms(op, *c.kernels, c.blas);
+  const EachLayout each(op, forms, n);
+  std::size_t strip = 0;
+  for (int p = 0; p < op.count; ++p)
+    strip = std::max(strip, strip_scratch_bytes(product(op.parts[p]), c.blas));
+  std::byte* const mine = c.each + round_up(strip, 64);
 
+  // One token is converted by every worker for itself, which is quicker than waiting for one of them.
+  std::byte* const converted = n == 1 ? mine + each.converted : c.shared;
+  const auto convert = [&](std::int64_t t) {
+    const float* row = x + t * k;
+    if (op.norm.gain != nullptr) {
+      auto* normed = reinterpret_cast<float*>(mine + each.normed);
+      if (op.norm.bias != nullptr)
+        c.kernels->layer_norm(normed, row, op.norm.gain->floats(), op.norm.bias->floats(), k, op.norm.eps);
+      else
+        c.kernels->rms_norm(normed, row, op.norm.gain->floats(), k, op.norm.eps);
+      row = normed;
+    }
+    std::byte* to = converted;
+    for (int f = 0; f < forms.count; ++f) {
+      convert_row(*forms.form[f], c.blas, to + forms.row[f] * static_cast<std::size_t>(t), row, k);
+      to += forms.row[f] * static_cast<std::size_t>(n);
+    }
+  };
+  if (n == 1) {
+    convert(0);
+  } else {
+    c.rows(n, convert);
+    c.worker->barrier();
+  }
+
+  const int outputs = op.gated ? 1 : op.count;
+  std::int64_t strips_before[MatMul::kMostParts + 1] = {};
+  const std::byte* rows_of[MatMul::kMostParts];
+  for (int p = 0; p < op.count; ++p) {
+    rows_of[p] = converted;
+    for (int f = 0; f < forms.of_part[p]; ++f) rows_of[p] += forms.row[f] * static_cast<std::size_t>(n);
+    strips_before[p + 1] =
+        strips_before[p] + (p < outputs ? ceil_div(op.parts[p].weight->rows, kStripRows) : 0);
+  }
+  const auto row_bytes_of = [&](int p) { return forms.row[forms.of_part[p]]; };
   const std::int64_t token_blocks = ceil_div(n, kTokenBlock);
-  c.worker->chunks(ceil_div(p.rows, kStripRows) * token_blocks, 1, [&](std::int64_t chunk, std::int64_t) {
-    const std::int64_t first = chunk / token_blocks * kStripRows;
-    const std::int64_t last = std::min(first + kStripRows, p.rows);
+  c.worker->chunks(strips_before[outputs] * token_blocks, 1, [&](std::int64_t chunk, std::int64_t) {
+    const std::int64_t strip_index = chunk / token_blocks;
+    int p = 0;
+    while (strip_index >= strips_before[p + 1]) ++p;
+    const MatProduct m = product(op.parts[p]);
+    const std::int64_t first = (strip_index - strips_before[p]) * kStripRows;
+    const std::int64_t last = std::min(first + kStripRows, m.rows);
     const std::int64_t t0 = chunk % token_blocks * kTokenBlock;
     const std::int64_t tokens = std::min(kTokenBlock, n - t0);
-    float* tile = out + t0 * p.rows + first;
-    multiply_strip(c, p, first, last, c.shared + row * static_cast<std::size_t>(t0), tokens, tile, p.rows);
+    float* tile = c.out(node.outputs[static_cast<std::size_t>(p)]) + t0 * m.rows + first;
+    multiply_strip(c, m, first, last, rows_of[p] + row_bytes_of(p) * static_cast<std::size_t>(t0), tokens,
+                   tile, m.rows);
+    auto* second = reinterpret_cast<float*>(mine + each.second);
+    if (op.gated)
+      multiply_strip(c, product(op.parts[1]), first, last,
+                     rows_of[1] + row_bytes_of(1) * static_cast<std::size_t>(t0), tokens, second, kStripRows);
     for (std::int64_t t = 0; t < tokens; ++t) {
-      float* y = tile + t * p.rows;
-      if (op.bias != nullptr) c.kernels->add(y, y, op.bias->floats() + first, last - first);
-      if (op.activation == Activation::gelu_tanh) c.kernels->gelu_tanh(y, y, last - first);
-      if (op.activation == Activation::gelu_erf) c.kernels->gelu_erf(y, y, last - first);
+      float* y = tile + t * m.rows;
+      activate(c, op.parts[p], y, first, last - first);
+      if (op.gated) {
+        float* up = second + t * kStripRows;
+        activate(c, op.parts[1], up, first, last - first);
+        c.kernels->silu_mul(y, y, up, last - first);
+      }
+      if (residual != nullptr) c.kernels->add(y, y, residual + (t0 + t) * m.rows + first, last - first);
     }
   });
 }
