@@ -16,8 +16,9 @@ namespace core {
 struct MatKernels {
   // out[i] = weight i of the row.
   void (*dequantize_row)(float* out, const void* row, std::int64_t k);
-  // Brings one activation row x[k] into the form mat_mul wants: f32 unchanged for F32, F16, BF16; int8 with
-  // scales (and sums) for quantized weights. out: activation_bytes(k) bytes, aligned to 64.
+  // Brings one activation row x[k] into the form mat_mul wants: f32 unchanged for F32, 16-bit integers with
+  // scales for F16 and BF16 (f32 where the table has no use for them), int8 with scales and sums for
+  // quantized weights. out: activation_bytes(k) bytes, aligned to 64.
   void (*convert_activation)(void* out, const float* x, std::int64_t k);
   std::size_t (*activation_bytes)(std::int64_t k);  // a multiple of 64
   // out[t * out_stride + r] = sum_i w[r][i] * x[t][i] for r < rows, t < tokens.
