@@ -17,8 +17,11 @@ double share_of_experts(double experts, double k, double n) { return 1 - std::po
 Cost cost(const Graph& graph, const Node& node, const KvView& kv) {
   const ValueInfo& out = graph.info(node.outputs[0]);
   const double work = op_work(graph, node, kv.past);
-  if (const auto* op = std::get_if<MatMul>(&node.op))
-    return {.ops = work, .bytes = bytes_of(*op->weight), .dtype = op->weight->dtype};
+  if (const auto* op = std::get_if<MatMul>(&node.op)) {
+    Cost c{.ops = work, .dtype = op->parts[0].weight->dtype};
+    for (int p = 0; p < op->count; ++p) c.bytes += bytes_of(*op->parts[p].weight);
+    return c;
+  }
   if (const auto* op = std::get_if<Experts>(&node.op)) {
     const auto slots = static_cast<double>(graph.info(node.inputs[1]).cols);
     const double share =

@@ -8,7 +8,7 @@ namespace core {
 struct Cost {
   double ops = 0;    // multiplications and additions of matrix products and attention: those of op_work
   double bytes = 0;  // weights, and keys and values of the cache, each read once
-  // Type of what the products read: weights or the cache. Attention without a cache: f16.
+  // Type of what the products read: weights (of the first part) or the cache. Attention without a cache: f16.
   DType dtype = DType::f32;
 };
 
