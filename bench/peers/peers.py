@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Measures Tarsier and its peers on the same work, on this machine, in turn, and prints one table.  Needs python3 and the built program; the rest it installs and makes.
+
+    bench/peers/peers.py                               # everything: about an hour the first time, 25 GB of files
+    bench/peers/peers.py --only prompt-512,llama.cpp   # some rows, some peers
+    bench/peers/peers.py --quick --no-install          # the bundled tiny model: does it work?
+
+Nothing else should run meanwhile.  A peer that fails says why and leaves the others.
+"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import venv
+
+import engines
+import plot
+import rows
+from models import ROOT, Models
+
+
+def parse():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [row.name for row in rows.ROWS] + [peer.name for peer in engines.PEERS]
+    ap.add_argument("--folder", default=os.path.expanduser("~/.cache/tarsier-peers"), help="for packages, checkpoints and files [%(default)s]")
+    ap.add_argument("--tarsier", default=os.path.join(ROOT, "build/tarsier"), help="the program [build/tarsier]")
+    ap.add_argument("--only", default="", metavar="NAMES", help="rows and peers, with commas between: " + ", ".join(names))
+    ap.add_argument("--runs", type=int, default=5, help="the median of so many counts [5]")
+    ap.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every engine [all cores]")
+    ap.add_argument("--limit", type=float, default=600, help="seconds for one peer's variant of one row [600]")
+    ap.add_argument("--ik", default="", metavar="FOLDER", help="with ik_llama.cpp's llama-bench and llama-mtmd-cli")
+    ap.add_argument("--torch-python", default="", metavar="PROGRAM", help="a python that has torch and transformers already")
+    ap.add_argument("--no-install", action="store_true", help="take what packages there are")
+    ap.add_argument("--make-only", action="store_true", help="install and make all files, measure nothing")
+    ap.add_argument("--quick", action="store_true", help="small rows on the bundled tiny model")
+    ap.add_argument("--markdown", metavar="FILE", help="write the dated section for bench/RESULTS.md")
+    ap.add_argument("--svg", metavar="FILE", help="write the plot")
+    ap.add_argument("--json", metavar="FILE", help="write all figures")
+    options = ap.parse_args()
+    wanted = set(filter(None, options.only.split(",")))
+    options.rows = rows.QUICK if options.quick else rows.ROWS
+    unknown = wanted - set(names) - {row.name for row in options.rows}
+    if unknown:
+        ap.error(f"--only: there is no {', '.join(sorted(unknown))}; wanted some of {', '.join(names)}")
+    if any(row.name in wanted for row in options.rows):
+        options.rows = [row for row in options.rows if row.name in wanted]
+    options.peers = [peer for peer in engines.PEERS if peer.name in wanted] or list(engines.PEERS)
+    return options
+
+
+def install(options):
+    """-> the python of the environment.  A package that cannot be had is a message: its peer will fail."""
+    folder = os.path.join(options.folder, "venv")
+    python = os.path.join(folder, "bin/python")
+    if options.no_install:
+        return python if os.path.exists(python) else sys.executable
+    if not os.path.exists(python):
+        venv.create(folder, with_pip=True)
+    for package in ["numpy"] + sorted({p for peer in options.peers for p in peer.packages}):
+        has = subprocess.run([python, "-m", "pip", "show", "-q", package], capture_output=True, check=False).returncode == 0
+        if has:
+            continue
+        print(f"installing {package}", file=sys.stderr, flush=True)
+        flags = ["--no-binary", package] if package == "llama-cpp-python" else []  # built here, for this processor
+        done = subprocess.run([python, "-m", "pip", "install", *flags, package], env={**os.environ, **engines.LLAMA_OPTIONS}, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(f"{package}: {engines.last_line(done.stderr)}", file=sys.stderr, flush=True)
+    return python
+
+
+def measure(engine, row, files, options):
+    """-> {"value", "label", ...} of the best variant, or {"why"}."""
+    best, why = None, []
+    try:
+        for label, job in engine.variants(row, files):
+            print(f"{row.name}: {engine.name}, {label}", file=sys.stderr, flush=True)
+            try:
+                found = engine.measure(row, job, options.runs, options.threads, options.limit)
+                seconds = statistics.median(found["seconds"])
+                found.update(label=label, value=seconds if row.unit == "s" else found["tokens"] / seconds, median=seconds)
+                best = found if best is None or seconds < best["median"] else best
+            except (engines.Failure, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+                why.append(f"{label}: {error}")
+    except (engines.Failure, RuntimeError, OSError) as error:
+        why.append(str(error))
+    if best is None:
+        return {"why": "; ".join(why)}
+    return {**best, "why": "; ".join(why)}
+
+
+def files_for(row, models, options, cache):
+    """-> the files that peers read, or None and a message where they cannot be made."""
+    if row.model not in cache:
+        try:
+            peer = engines.LlamaCpp(options, models)
+            cache[row.model] = models.quantized(row.model, peer.quantize)
+        except (RuntimeError, engines.Failure, OSError) as error:
+            print(f"{row.model}: no files for llama.cpp: {error}", file=sys.stderr, flush=True)
+            cache[row.model] = None
+    return cache[row.model]
+
+
+def all_figures(options):
+    models = Models(options.folder, options.tarsier, install(options))
+    figures, cache = [], {}
+    for row in options.rows:
+        chosen = [peer for peer in options.peers if peer.name in row.peers]
+        try:
+            files = files_for(row, models, options, cache) if chosen or options.make_only else None
+            if options.make_only:
+                continue
+            found = {e.name: measure(e(options, models), row, files, options) for e in [engines.Tarsier, *chosen]}
+        except (RuntimeError, OSError) as error:  # not even a checkpoint
+            found = {"tarsier": {"why": str(error)}}
+        figures.append({"name": row.name, "title": row.title, "unit": row.unit, "wanted": row.wanted, "engines": found})
+    return figures
+
+
+def ratio(figure):
+    """How many times as fast as the best peer; None where one is missing."""
+    ours = figure["engines"]["tarsier"].get("median")
+    theirs = [(e["median"] / e["tokens"] if figure["unit"] != "s" else e["median"]) for name, e in figure["engines"].items() if name != "tarsier" and "median" in e]
+    if ours is None or not theirs:
+        return None
+    return min(theirs) / (ours / figure["engines"]["tarsier"]["tokens"] if figure["unit"] != "s" else ours)
+
+
+def cell(found):
+    if found is None:
+        return ""
+    if "value" not in found:
+        return "not done" if "not done" in found["why"] else "failed"
+    value = found["value"]
+    return f"{value:.{max(0, 3 - len(str(int(value))))}f}" + (f" ({found['label']})" if found["label"] else "")
+
+
+def machine_text(figures, options):
+    found = next((f["engines"]["tarsier"]["machine"] for f in figures if "machine" in f["engines"]["tarsier"]), None)
+    name = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8") as f:
+            name = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), name)
+    text = f"{name}, {options.threads} threads"
+    if found:
+        text += f", kernels {found['isa']}; limits: memory {found['gb_per_second']:.1f} GB/s, int8 {found['int8_gops']:.0f} GOP/s, f32 {found['f32_gops']:.0f} GOP/s"
+    return text
+
+
+def markdown(figures, options):
+    """The dated section, as bench/RESULTS.md has them."""
+    names = ["tarsier"] + [peer.name for peer in options.peers]
+    lines = [f"## {datetime.date.today()}, beside its peers: {machine_text(figures, options)}", "",
+             f"`bench/peers/peers.py{' --quick' if options.quick else ''} --runs {options.runs} --threads {options.threads}`: random weights, medians of {options.runs} runs, every engine with its best flags, in turn.",
+             "The ratio says how many times as fast as the best peer; the limit is what `tarsier bench` finds that this machine could do.", "",
+             "| work | unit | " + " | ".join(names) + " | ratio | wanted | of the limit |", "|---|---|" + "---|" * (len(names) + 3)]
+    for f in figures:
+        times = ratio(f)
+        share = f["engines"]["tarsier"].get("share_of_limit")
+        lines.append(f"| {f['title']} | {f['unit']} | " + " | ".join(cell(f["engines"].get(n)) for n in names) +
+                     f" | {'' if times is None else f'{times:.2f}'} | {f['wanted']:.2f} | {'' if share is None else f'{100 * share:.0f} %'} |")
+    reasons = [f"- {f['title']}, {name}: {e['why']}" for f in figures for name, e in f["engines"].items() if e.get("why")]
+    if reasons:
+        lines += ["", "Not measured:", "", *reasons]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    options = parse()
+    if not os.access(options.tarsier, os.X_OK):
+        sys.exit(f"{options.tarsier}: there is no such program; ./test.sh --quick or ./demo.sh builds it")
+    options.folder = os.path.abspath(options.folder)
+    figures = all_figures(options)
+    if options.make_only:
+        return
+    text = markdown(figures, options)
+    for path, content in ((options.markdown, text), (options.json, json.dumps(figures, indent=1) + "\n"), (options.svg, plot.bars(figures, machine_text(figures, options)))):
+        if path:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(content)
+    print(text, end="")
+    if not any("value" in f["engines"]["tarsier"] for f in figures):
+        sys.exit("nothing could be measured")
+
+
+if __name__ == "__main__":
+    main()
