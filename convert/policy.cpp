@@ -22,7 +22,15 @@ constexpr std::array kPresets = {
     TypePreset{"q6_k", DType::q6_K, DType::q6_K, DType::q6_K, DType::q6_K, 18},
     TypePreset{"q5_k", DType::q5_K, DType::q6_K, DType::q6_K, DType::q6_K, 17},
     TypePreset{"q4_k", DType::q4_K, DType::q6_K, DType::q6_K, DType::q6_K, 15},
+    TypePreset{"iq4_xs", DType::iq4_xs, DType::q6_K, DType::q5_K, DType::q5_K, 30},
+    TypePreset{"q3_k", DType::q3_K, DType::q6_K, DType::q5_K, DType::q5_K, 12},
+    TypePreset{"q2_k", DType::q2_K, DType::q6_K, DType::q4_K, DType::q4_K, 10},
+    TypePreset{"q5_1", DType::q5_1, DType::q8_0, DType::q5_1, DType::q5_1, 9},
+    TypePreset{"q5_0", DType::q5_0, DType::q8_0, DType::q5_0, DType::q5_0, 8},
+    TypePreset{"q4_1", DType::q4_1, DType::q8_0, DType::q4_1, DType::q4_1, 3},
     TypePreset{"q4_0", DType::q4_0, DType::q8_0, DType::q4_0, DType::q4_0, 2},
+    TypePreset{"iq4_nl", DType::iq4_nl, DType::q8_0, DType::iq4_nl, DType::iq4_nl, 25},
+    TypePreset{"mxfp4", DType::mxfp4, DType::q8_0, DType::q8_0, DType::q8_0, 38},
 };
 
 // What stands in where a row is no multiple of the block, the first that fits.
@@ -81,6 +89,9 @@ const TypePreset& type_preset(std::string_view name) {
   if (found != kPresets.end()) return *found;
   std::string names;
   for (const TypePreset& p : kPresets) names += (names.empty() ? "" : ", ") + std::string(p.name);
+  const auto read = core::format_by_name(name);
+  if (read && !core::info(*read).writable)
+    core::fail("files of type ", lower, " can be read, not written; types that can be written are ", names);
   core::fail("there is no type ", name, "; there are ", names);
 }
 

@@ -16,7 +16,15 @@ constexpr std::int64_t kBlockFloats = 262144;  // 1 MiB of floats in each thread
 constexpr float kMaxHalf = 65504;
 
 // Formats whose values or scales are halves.
-bool holds_halves(core::DType dtype) { return dtype != core::DType::f32 && dtype != core::DType::bf16; }
+bool holds_halves(core::DType dtype) {
+  bool halves = false;
+  core::visit(dtype, [&]<class Q>() {
+    using Block = typename Q::Block;
+    halves = requires(Block b) { b.scale_f16; }
+    || requires(Block b) { b.value_f16; };
+  });
+  return halves;
+}
 
 // Writes the blocks of one tensor after another. Threads share it; what they change is atomic or under the
 // mutex.

@@ -217,6 +217,7 @@ struct IQ3_XXS {
   static constexpr DType dtype = DType::iq3_xxs;
   static constexpr const char* name = "IQ3_XXS";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint16_t scale_f16;
     std::uint8_t points[64];
@@ -231,6 +232,7 @@ struct IQ3_S {
   static constexpr DType dtype = DType::iq3_s;
   static constexpr const char* name = "IQ3_S";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint16_t scale_f16;
     std::uint8_t points[64];
@@ -247,6 +249,7 @@ struct IQ2_XXS {
   static constexpr DType dtype = DType::iq2_xxs;
   static constexpr const char* name = "IQ2_XXS";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint16_t scale_f16;
     struct Group {
@@ -263,6 +266,7 @@ struct IQ2_XS {
   static constexpr DType dtype = DType::iq2_xs;
   static constexpr const char* name = "IQ2_XS";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint16_t scale_f16;
     std::uint16_t points[32];
@@ -276,6 +280,7 @@ struct IQ2_S {
   static constexpr DType dtype = DType::iq2_s;
   static constexpr const char* name = "IQ2_S";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint16_t scale_f16;
     std::uint8_t points[32];
@@ -293,6 +298,7 @@ struct IQ1_S {
   static constexpr DType dtype = DType::iq1_s;
   static constexpr const char* name = "IQ1_S";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint16_t scale_f16;
     std::uint8_t points[32];
@@ -307,6 +313,7 @@ struct IQ1_M {
   static constexpr DType dtype = DType::iq1_m;
   static constexpr const char* name = "IQ1_M";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint8_t points[32];
     std::uint8_t high_bits[16];
@@ -321,6 +328,7 @@ struct TQ1_0 {
   static constexpr DType dtype = DType::tq1_0;
   static constexpr const char* name = "TQ1_0";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint8_t five_digits[48];
     std::uint8_t four_digits[4];
@@ -334,6 +342,7 @@ struct TQ2_0 {
   static constexpr DType dtype = DType::tq2_0;
   static constexpr const char* name = "TQ2_0";
   static constexpr int block_len = 256;
+  static constexpr bool read_only = true;
   struct Block {
     std::uint8_t two_bits[64];
     std::uint16_t scale_f16;
@@ -350,7 +359,9 @@ struct FormatList {
     (f.template operator()<Q>(), ...);
   }
 };
-using AllFormats = FormatList<F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K>;  // the only list
+using AllFormats =
+    FormatList<F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K,
+               IQ4_XS, IQ3_XXS, IQ3_S, IQ2_XXS, IQ2_XS, IQ2_S, IQ1_S, IQ1_M, TQ1_0, TQ2_0>;  // the only list
 
 // Group g of a Q4_K or Q5_K block: its 6-bit scale and minimum.
 struct ScaleMin {

@@ -37,21 +37,50 @@ struct CodesBase {
   [[gnu::always_inline]] static float scale(const Block& b) { return f16_to_f32(b.scale_f16); }
 };
 
-// --- pieces that several formats share ---
+// --- pieces that several formats share; inner loops run over neighbours, so that compilers make vectors ---
 
-// 16 bytes: weights 0..15 in the low nibbles, 16..31 in the high ones.
-[[gnu::always_inline]] constexpr int nibble_of_32(const std::uint8_t* nibbles, int i) {
-  return (nibbles[i % 16] >> (4 * (i / 16))) & 15;
+// out[32] of 16 bytes: weights 0..15 in the low nibbles, 16..31 in the high ones.
+[[gnu::always_inline]] inline void nibbles_of_32(std::int8_t* out, const std::uint8_t* nibbles) {
+  for (int i = 0; i < 16; ++i) out[i] = static_cast<std::int8_t>(nibbles[i] & 15);
+  for (int i = 0; i < 16; ++i) out[16 + i] = static_cast<std::int8_t>(nibbles[i] >> 4);
 }
-// 32 bytes for each 64 weights: the first 32 in the low nibbles, the others in the high ones.
-[[gnu::always_inline]] constexpr int nibble_of_64(const std::uint8_t* nibbles, int i) {
-  return (nibbles[32 * (i / 64) + i % 32] >> (4 * (i / 32 % 2))) & 15;
+// out[64] of 32 bytes: the first 32 weights in the low nibbles, the others in the high ones.
+[[gnu::always_inline]] inline void nibbles_of_64(std::int8_t* out, const std::uint8_t* nibbles) {
+  for (int i = 0; i < 32; ++i) out[i] = static_cast<std::int8_t>(nibbles[i] & 15);
+  for (int i = 0; i < 32; ++i) out[32 + i] = static_cast<std::int8_t>(nibbles[i] >> 4);
 }
-// 32 bytes for each 128 weights: two bits for each quarter of 32.
-[[gnu::always_inline]] constexpr int two_bits_of_128(const std::uint8_t* two_bits, int i) {
-  return (two_bits[32 * (i / 128) + i % 32] >> (2 * (i / 32 % 4))) & 3;
+// out[128] of 32 bytes: two bits for each quarter of 32.
+[[gnu::always_inline]] inline void two_bits_of_128(std::int8_t* out, const std::uint8_t* two_bits) {
+  for (int quarter = 0; quarter < 4; ++quarter)
+    for (int i = 0; i < 32; ++i)
+      out[32 * quarter + i] = static_cast<std::int8_t>((two_bits[i] >> (2 * quarter)) & 3);
 }
-// Bits from the lowest up, 8 a byte.
+// out[n] += what.
+template <int n>
+[[gnu::always_inline]] inline void add(std::int8_t* out, int what) {
+  for (int i = 0; i < n; ++i) out[i] = static_cast<std::int8_t>(out[i] + what);
+}
+// out[256]: weight 32 j + i gets bit j of bits[i], as bit at.
+template <int at>
+[[gnu::always_inline]] inline void add_bits_of_32(std::int8_t* out, const std::uint8_t* bits) {
+  for (int j = 0; j < 8; ++j)
+    for (int i = 0; i < 32; ++i)
+      out[32 * j + i] = static_cast<std::int8_t>(out[32 * j + i] + (((bits[i] >> j) & 1) << at));
+}
+// Byte i of the result is bit i of bits.
+[[gnu::always_inline]] constexpr std::uint64_t spread_bits(unsigned bits) {
+  const std::uint64_t one_each = (bits & 255U) * 0x0101010101010101U & 0x8040201008040201U;
+  return ((one_each + 0x7f7f7f7f7f7f7f7fU) >> 7) & 0x0101010101010101U;
+}
+// out[32] |= 16 where the bit is set; bits from the lowest up, 8 a byte.
+[[gnu::always_inline]] inline void add_fifth_bits(std::int8_t* out, const std::uint8_t* bits) {
+  for (int j = 0; j < 4; ++j) {
+    std::uint64_t eight = 0;
+    __builtin_memcpy(&eight, out + 8 * j, 8);
+    eight |= spread_bits(bits[j]) << 4;
+    __builtin_memcpy(out + 8 * j, &eight, 8);
+  }
+}
 [[gnu::always_inline]] constexpr int bit_of(const std::uint8_t* bits, int i) {
   return (bits[i / 8] >> (i % 8)) & 1;
 }
@@ -61,23 +90,38 @@ struct CodesBase {
 }
 // Signs as IQ2_XXS, IQ2_XS and IQ3_XXS hold them: 7 bits; the eighth makes the number of minus signs even.
 [[gnu::always_inline]] constexpr unsigned sign_bits(unsigned seven) {
-  return seven | (static_cast<unsigned>(__builtin_popcount(seven) & 1) << 7);
+  unsigned parity = seven ^ (seven >> 4);
+  parity ^= parity >> 2;
+  parity ^= parity >> 1;
+  return seven | (parity & 1U) << 7;
 }
 [[gnu::always_inline]] constexpr std::uint32_t little_endian_32(const std::uint8_t* p) {
   return p[0] | (std::uint32_t{p[1]} << 8) | (std::uint32_t{p[2]} << 16) | (std::uint32_t{p[3]} << 24);
 }
-// out[n] = magnitudes, negative where bit i of signs is set.
+// out[n] = magnitudes, negative where bit i of signs is set: all n at once, as -m is ~m + 1 and carries
+// nothing out of its byte where m > 0.
 template <int n>
 [[gnu::always_inline]] inline void with_signs(std::int8_t* out, const std::uint8_t (&magnitude)[n],
                                               unsigned signs) {
-  for (int i = 0; i < n; ++i)
-    out[i] = static_cast<std::int8_t>((signs >> i) & 1U ? -magnitude[i] : magnitude[i]);
+  std::uint64_t bytes = 0;
+  __builtin_memcpy(&bytes, magnitude, n);
+  const std::uint64_t minus = spread_bits(signs);
+  bytes = (bytes ^ minus * 255U) + minus;
+  __builtin_memcpy(out, &bytes, n);
 }
 
 constexpr std::int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                         1,    13,   25,  38,  53,  69,  89,  113};
 // Twice the values of e2m1; the sign is the highest bit, and -0 is 0.
 constexpr std::int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+[[gnu::always_inline]] inline void values_of_32(std::int8_t* out, const std::uint8_t* nibbles,
+                                                const std::int8_t (&values)[16]) {
+  for (int i = 0; i < 16; ++i) {
+    out[i] = values[nibbles[i] & 15];
+    out[16 + i] = values[nibbles[i] >> 4];
+  }
+}
 
 template <class Q>
 struct CodesOf;
@@ -94,7 +138,8 @@ struct CodesOf<Q8_0> : CodesBase<Q8_0, 32, -128, 127> {
 template <>
 struct CodesOf<Q4_0> : CodesBase<Q4_0, 32, -8, 7> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 32; ++i) out[i] = static_cast<std::int8_t>(nibble_of_32(b.nibbles, i) - 8);
+    nibbles_of_32(out, b.nibbles);
+    add<32>(out, -8);
   }
 };
 
@@ -102,17 +147,16 @@ template <>
 struct CodesOf<Q4_1> : CodesBase<Q4_1, 32, 0, 15, true> {
   [[gnu::always_inline]] static float min_scale(const Block& b) { return -f16_to_f32(b.min_f16); }
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 32; ++i) out[i] = static_cast<std::int8_t>(nibble_of_32(b.nibbles, i));
+    nibbles_of_32(out, b.nibbles);
   }
 };
 
 template <>
 struct CodesOf<Q5_0> : CodesBase<Q5_0, 32, -16, 15> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 32; ++i) {
-      const int code = nibble_of_32(b.nibbles, i) | (bit_of(b.high_bits, i) << 4);
-      out[i] = static_cast<std::int8_t>(code - 16);
-    }
+    nibbles_of_32(out, b.nibbles);
+    add_fifth_bits(out, b.high_bits);
+    add<32>(out, -16);
   }
 };
 
@@ -120,15 +164,15 @@ template <>
 struct CodesOf<Q5_1> : CodesBase<Q5_1, 32, 0, 31, true> {
   [[gnu::always_inline]] static float min_scale(const Block& b) { return -f16_to_f32(b.min_f16); }
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 32; ++i)
-      out[i] = static_cast<std::int8_t>(nibble_of_32(b.nibbles, i) | (bit_of(b.high_bits, i) << 4));
+    nibbles_of_32(out, b.nibbles);
+    add_fifth_bits(out, b.high_bits);
   }
 };
 
 template <>
 struct CodesOf<IQ4_NL> : CodesBase<IQ4_NL, 32, -127, 113> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 32; ++i) out[i] = kIq4Values[nibble_of_32(b.nibbles, i)];
+    values_of_32(out, b.nibbles, kIq4Values);
   }
 };
 
@@ -140,7 +184,7 @@ struct CodesOf<MXFP4> : CodesBase<MXFP4, 32, -12, 12> {
     return __builtin_bit_cast(float, e < 2 ? 0x00200000U << e : (e - 1) << 23);
   }
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 32; ++i) out[i] = kE2m1Doubled[nibble_of_32(b.nibbles, i)];
+    values_of_32(out, b.nibbles, kE2m1Doubled);
   }
 };
 
@@ -156,7 +200,7 @@ struct CodesOf<Q2_K> : CodesBase<Q2_K, 16, 0, 3, true> {
     for (int g = 0; g < 16; ++g) out[g] = static_cast<std::int8_t>(b.scales[g] >> 4);
   }
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(two_bits_of_128(b.two_bits, i));
+    for (int half = 0; half < 2; ++half) two_bits_of_128(out + 128 * half, b.two_bits + 32 * half);
   }
 };
 
@@ -171,10 +215,9 @@ struct CodesOf<Q3_K> : CodesBase<Q3_K, 16, -4, 3> {
     }
   }
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 256; ++i) {
-      const int high = (b.high_bits[i % 32] >> (i / 32)) & 1;
-      out[i] = static_cast<std::int8_t>((two_bits_of_128(b.two_bits, i) | (high << 2)) - 4);
-    }
+    for (int half = 0; half < 2; ++half) two_bits_of_128(out + 128 * half, b.two_bits + 32 * half);
+    add_bits_of_32<2>(out, b.high_bits);
+    add<256>(out, -4);
   }
 };
 
@@ -194,17 +237,15 @@ struct CodesOfK4 : CodesBase<Q, 32, 0, kMost, true> {
 template <>
 struct CodesOf<Q4_K> : CodesOfK4<Q4_K, 15> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(nibble_of_64(b.nibbles, i));
+    for (int j = 0; j < 4; ++j) nibbles_of_64(out + 64 * j, b.nibbles + 32 * j);
   }
 };
 
 template <>
 struct CodesOf<Q5_K> : CodesOfK4<Q5_K, 31> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 256; ++i) {
-      const int high = (b.high_bits[i % 32] >> (i / 32)) & 1;
-      out[i] = static_cast<std::int8_t>(nibble_of_64(b.nibbles, i) | (high << 4));
-    }
+    for (int j = 0; j < 4; ++j) nibbles_of_64(out + 64 * j, b.nibbles + 32 * j);
+    add_bits_of_32<4>(out, b.high_bits);
   }
 };
 
@@ -214,9 +255,14 @@ struct CodesOf<Q6_K> : CodesBase<Q6_K, 16, -32, 31> {
     for (int g = 0; g < 16; ++g) out[g] = b.sub_scales[g];
   }
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 256; ++i) {
-      const int low = (b.low_bits[64 * (i / 128) + i % 64] >> (4 * (i / 64 % 2))) & 15;
-      out[i] = static_cast<std::int8_t>((low | (two_bits_of_128(b.high_bits, i) << 4)) - 32);
+    for (int half = 0; half < 2; ++half) {
+      std::int8_t high[128];
+      two_bits_of_128(high, b.high_bits + 32 * half);
+      const std::uint8_t* low = b.low_bits + 64 * half;
+      std::int8_t* at = out + 128 * half;
+      for (int i = 0; i < 64; ++i) at[i] = static_cast<std::int8_t>(((low[i] & 15) | (high[i] << 4)) - 32);
+      for (int i = 0; i < 64; ++i)
+        at[64 + i] = static_cast<std::int8_t>(((low[i] >> 4) | (high[64 + i] << 4)) - 32);
     }
   }
 };
@@ -230,7 +276,7 @@ struct CodesOf<IQ4_XS> : CodesBase<IQ4_XS, 32, -127, 113> {
     }
   }
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 256; ++i) out[i] = kIq4Values[nibble_of_32(b.nibbles + 16 * (i / 32), i % 32)];
+    for (int g = 0; g < 8; ++g) values_of_32(out + 32 * g, b.nibbles + 16 * g, kIq4Values);
   }
 };
 
@@ -354,26 +400,25 @@ struct CodesOfTernary : CodesBase<Q, 32, -1, 2> {
 
 template <>
 struct CodesOf<TQ1_0> : CodesOfTernary<TQ1_0> {
-  // The digit of 3^-(n + 1) of byte / 256: multiplying by 3^n, modulo 256, drops the digits before it.
-  [[gnu::always_inline]] static std::int8_t digit(std::uint8_t byte, int n) {
-    std::uint8_t rest = byte;
-    for (int i = 0; i < n; ++i) rest = static_cast<std::uint8_t>(3 * rest);
-    return static_cast<std::int8_t>(((3 * rest) >> 8) - 1);
+  // Digit n of byte / 256 to the base 3: multiplying by 3^n, modulo 256, drops the digits before it.
+  [[gnu::always_inline]] static std::int8_t digit(std::uint8_t byte, int power) {
+    return static_cast<std::int8_t>(((3 * ((byte * power) & 255)) >> 8) - 1);
   }
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int n = 0; n < 5; ++n) {
-      for (int i = 0; i < 32; ++i) out[32 * n + i] = digit(b.five_digits[i], n);
-      for (int i = 0; i < 16; ++i) out[160 + 16 * n + i] = digit(b.five_digits[32 + i], n);
+    int power = 1;
+    for (int n = 0; n < 5; ++n, power *= 3) {
+      for (int i = 0; i < 32; ++i) out[32 * n + i] = digit(b.five_digits[i], power);
+      for (int i = 0; i < 16; ++i) out[160 + 16 * n + i] = digit(b.five_digits[32 + i], power);
+      for (int i = 0; i < 4 && n < 4; ++i) out[240 + 4 * n + i] = digit(b.four_digits[i], power);
     }
-    for (int n = 0; n < 4; ++n)
-      for (int i = 0; i < 4; ++i) out[240 + 4 * n + i] = digit(b.four_digits[i], n);
   }
 };
 
 template <>
 struct CodesOf<TQ2_0> : CodesOfTernary<TQ2_0> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(two_bits_of_128(b.two_bits, i) - 1);
+    for (int half = 0; half < 2; ++half) two_bits_of_128(out + 128 * half, b.two_bits + 32 * half);
+    add<256>(out, -1);
   }
 };
 

@@ -23,11 +23,18 @@ concept QuantFormat = requires {
   { Q::block_len } -> std::convertible_to<int>;
 };
 
+// Formats without the mark read_only have a quantizer (reference.cpp); the others are read from files only.
+template <class Q>
+concept WritableFormat = QuantFormat<Q> && !requires {
+  Q::read_only;
+};
+
 struct FormatInfo {
   DType dtype;
   std::string_view name;
   int block_len;
   std::size_t block_bytes;
+  bool writable;
   double bits_per_weight() const { return 8.0 * static_cast<double>(block_bytes) / block_len; }
 };
 
@@ -35,7 +42,7 @@ constexpr std::array<FormatInfo, AllFormats::count> kFormats = [] {
   std::array<FormatInfo, AllFormats::count> rows{};
   int i = 0;
   AllFormats::for_each([&]<class Q>() {
-    rows[i++] = {Q::dtype, Q::name, Q::block_len, sizeof(typename Q::Block)};
+    rows[i++] = {Q::dtype, Q::name, Q::block_len, sizeof(typename Q::Block), WritableFormat<Q>};
   });
   return rows;
 }();

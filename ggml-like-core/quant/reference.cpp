@@ -66,24 +66,195 @@ void encode(Q8_0::Block& b, const float* x) {
   for (int i = 0; i < 32; ++i) b.q[i] = static_cast<std::int8_t>(nearest(x[i], inverse, -127, 127));
 }
 
+// Codes of 4 bits as nibble_of_32 reads them, bits above them as bit_of does. code(i): that of weight i.
+template <class Code>
+void pack_nibbles(std::uint8_t* nibbles, const Code& code) {
+  for (int i = 0; i < 16; ++i)
+    nibbles[i] = static_cast<std::uint8_t>((code(i) & 15) | ((code(i + 16) & 15) << 4));
+}
+template <class Code>
+void pack_fifth_bits(std::uint8_t (&high_bits)[4], const Code& code) {
+  std::memset(high_bits, 0, sizeof high_bits);
+  for (int i = 0; i < 32; ++i)
+    high_bits[i / 8] = static_cast<std::uint8_t>(high_bits[i / 8] | ((code(i) >> 4) << (i % 8)));
+}
+
 void encode(Q4_0::Block& b, const float* x) {
   float largest = 0;  // with its sign: it takes the code 0 (-8), of which there is one more
   for (int i = 0; i < 32; ++i)
     if (std::abs(x[i]) > std::abs(largest)) largest = x[i];
   b.scale_f16 = to_f16(largest / -8);
   const float inverse = inverse_or_zero(f16_to_f32(b.scale_f16));
-  for (int i = 0; i < 16; ++i) {
-    const int low = nearest(x[i], inverse, -8, 7) + 8;
-    const int high = nearest(x[i + 16], inverse, -8, 7) + 8;
-    b.nibbles[i] = static_cast<std::uint8_t>(low | (high << 4));
+  pack_nibbles(b.nibbles, [&](int i) { return nearest(x[i], inverse, -8, 7) + 8; });
+}
+
+void encode(Q5_0::Block& b, const float* x) {
+  b.scale_f16 = to_f16(search_scale({x, 32}, 16, ErrorWeight::same));
+  const float inverse = inverse_or_zero(f16_to_f32(b.scale_f16));
+  const auto code = [&](int i) { return nearest(x[i], inverse, -16, 15) + 16; };
+  pack_nibbles(b.nibbles, code);
+  pack_fifth_bits(b.high_bits, code);
+}
+
+void encode(Q4_1::Block& b, const float* x) {
+  const ScaleAndMin fit = search_scale_and_min({x, 32}, {15, 20, -1.0F, 0.1F, true});
+  b.scale_f16 = to_f16(fit.scale);
+  b.min_f16 = to_f16(fit.min);
+  const float inverse = inverse_or_zero(f16_to_f32(b.scale_f16));
+  const float min = f16_to_f32(b.min_f16);
+  pack_nibbles(b.nibbles, [&](int i) { return nearest(x[i] - min, inverse, 0, 15); });
+}
+
+void encode(Q5_1::Block& b, const float* x) {
+  const ScaleAndMin fit = search_scale_and_min({x, 32}, {31, 15, -0.5F, 0.1F, true});
+  b.scale_f16 = to_f16(fit.scale);
+  b.min_f16 = to_f16(fit.min);
+  const float inverse = inverse_or_zero(f16_to_f32(b.scale_f16));
+  const float min = f16_to_f32(b.min_f16);
+  const auto code = [&](int i) { return nearest(x[i] - min, inverse, 0, 31); };
+  pack_nibbles(b.nibbles, code);
+  pack_fifth_bits(b.high_bits, code);
+}
+
+// 32 weights as numbers of values.
+void encode_values(std::uint8_t* nibbles, const float* x, float inverse,
+                   std::span<const std::int8_t, 16> values) {
+  pack_nibbles(nibbles, [&](int i) { return nearest_value(x[i] * inverse, values); });
+}
+
+void encode(IQ4_NL::Block& b, const float* x) {
+  b.scale_f16 = to_f16(search_scale_of_values({x, 32}, kIq4Values));
+  encode_values(b.nibbles, x, inverse_or_zero(f16_to_f32(b.scale_f16)), kIq4Values);
+}
+
+// The better of two exponents: the largest weight lies in [8, 16) of the first, in [4, 8) of the second.
+void encode(MXFP4::Block& b, const float* x) {
+  float largest = 0;
+  for (int i = 0; i < 32; ++i) largest = std::max(largest, std::abs(x[i]));
+  constexpr int kMostExponent = 252;  // 12 * 2^124 is finite
+  const int first = largest > 0 ? std::clamp(std::ilogb(largest) - 3 + 128, 0, kMostExponent) : 0;
+  double least_error = 0;
+  for (int exponent = first; exponent <= std::min(first + 1, kMostExponent); ++exponent) {
+    MXFP4::Block candidate{static_cast<std::uint8_t>(exponent), {}};
+    const float scale = CodesOf<MXFP4>::scale(candidate);
+    // Magnitudes are in order; the sign is the fourth bit.
+    pack_nibbles(candidate.nibbles, [&](int i) {
+      int q = 0;
+      for (int j = 0; j < 7; ++j)
+        q += 2 * std::abs(x[i]) / scale > static_cast<float>(kE2m1Doubled[j] + kE2m1Doubled[j + 1]);
+      return x[i] < 0 && q > 0 ? q + 8 : q;
+    });
+    float weights[32];
+    decode_codes<MXFP4>(weights, candidate);
+    double error = 0;
+    for (int i = 0; i < 32; ++i) error += std::pow(static_cast<double>(weights[i]) - x[i], 2);
+    if (exponent == first || error < least_error) {
+      b = candidate;
+      least_error = error;
+    }
   }
 }
 
-// Q4_K and Q5_K: 8 groups of 32 with 6-bit scales and minimums.
-constexpr int kGroups = 8;
+// Fits scale and minimum of every group of kGroup weights of x[256] and rounds them to a format's sub-scales
+// of at most kMostSub. Returns scale and min_scale; fills group (the sub-scales) and codes (one for each
+// weight).
+struct Fit {
+  std::uint16_t scale_f16, min_scale_f16;
+};
+template <int kGroup, int kMostSub>
+Fit fit_groups(ScaleMin (&group)[256 / kGroup], std::uint8_t (&codes)[256], const float* x,
+               const RangeSearch& search) {
+  constexpr int kGroups = 256 / kGroup;
+  ScaleAndMin fit[kGroups];
+  float largest_scale = 0;
+  float largest_min = 0;
+  for (int g = 0; g < kGroups; ++g) {
+    fit[g] = search_scale_and_min({x + std::ptrdiff_t{kGroup} * g, kGroup}, search);
+    largest_scale = std::max(largest_scale, fit[g].scale);
+    largest_min = std::max(largest_min, -fit[g].min);
+  }
+  const Fit whole{to_f16(largest_scale / kMostSub), to_f16(largest_min / kMostSub)};
+  const float scale = f16_to_f32(whole.scale_f16);
+  const float min_scale = f16_to_f32(whole.min_scale_f16);
+  for (int g = 0; g < kGroups; ++g) {
+    group[g].scale = static_cast<std::uint8_t>(nearest(fit[g].scale, inverse_or_zero(scale), 0, kMostSub));
+    group[g].min = static_cast<std::uint8_t>(nearest(-fit[g].min, inverse_or_zero(min_scale), 0, kMostSub));
+    const float inverse = inverse_or_zero(scale * group[g].scale);
+    const float min = min_scale * group[g].min;
+    for (int i = kGroup * g; i < kGroup * (g + 1); ++i)
+      codes[i] = static_cast<std::uint8_t>(nearest(x[i] + min, inverse, 0, search.max_q));
+  }
+  return whole;
+}
+
+// Two bits of each code, from low_bit up, as two_bits_of_128 reads them.
+void pack_two_bits(std::uint8_t (&two_bits)[64], const std::uint8_t (&codes)[256], int low_bit = 0) {
+  std::memset(two_bits, 0, sizeof two_bits);
+  for (int i = 0; i < 256; ++i) {
+    std::uint8_t& byte = two_bits[32 * (i / 128) + i % 32];
+    byte = static_cast<std::uint8_t>(byte | (((codes[i] >> low_bit) & 3) << (2 * (i / 32 % 4))));
+  }
+}
+// Bit bit of each code: bit i / 32 of byte i % 32.
+void pack_high_bits(std::uint8_t (&high_bits)[32], const std::uint8_t (&codes)[256], int bit) {
+  std::memset(high_bits, 0, sizeof high_bits);
+  for (int i = 0; i < 256; ++i)
+    high_bits[i % 32] = static_cast<std::uint8_t>(high_bits[i % 32] | (((codes[i] >> bit) & 1) << (i / 32)));
+}
+
+void encode(Q2_K::Block& b, const float* x) {
+  ScaleMin group[16];
+  std::uint8_t codes[256];
+  const Fit fit = fit_groups<16, 15>(group, codes, x, {3, 15, -0.5F, 0.1F});
+  b.scale_f16 = fit.scale_f16;
+  b.min_scale_f16 = fit.min_scale_f16;
+  for (int g = 0; g < 16; ++g) b.scales[g] = static_cast<std::uint8_t>(group[g].scale | (group[g].min << 4));
+  pack_two_bits(b.two_bits, codes);
+}
+
+// Formats with signed sub-scales in [-kMostSub, kMostSub - 1] and no minimums: the largest of fit, with its
+// sign, takes -kMostSub. Fills sub with the sub-scales.
+template <int kMostSub, std::size_t kGroups>
+std::uint16_t fit_sub_scales(std::int8_t (&sub)[kGroups], const float (&fit)[kGroups]) {
+  float largest = 0;
+  for (const float f : fit)
+    if (std::abs(f) > std::abs(largest)) largest = f;
+  const std::uint16_t scale_f16 = to_f16(largest / -kMostSub);
+  const float inverse = inverse_or_zero(f16_to_f32(scale_f16));
+  for (std::size_t g = 0; g < kGroups; ++g)
+    sub[g] = static_cast<std::int8_t>(nearest(fit[g], inverse, -kMostSub, kMostSub - 1));
+  return scale_f16;
+}
+
+// Q3_K and Q6_K: 16 groups of 16, q in [-kMost, kMost - 1], kept as q + kMost.
+template <int kMost, int kMostSub>
+std::uint16_t fit_signed_groups(std::int8_t (&sub)[16], std::uint8_t (&codes)[256], const float* x) {
+  float fit[16];
+  for (int g = 0; g < 16; ++g) fit[g] = search_scale({x + std::ptrdiff_t{16} * g, 16}, kMost);
+  const std::uint16_t scale_f16 = fit_sub_scales<kMostSub>(sub, fit);
+  for (int i = 0; i < 256; ++i) {
+    const float inverse = inverse_or_zero(f16_to_f32(scale_f16) * sub[i / 16]);
+    codes[i] = static_cast<std::uint8_t>(nearest(x[i], inverse, -kMost, kMost - 1) + kMost);
+  }
+  return scale_f16;
+}
+
+void encode(Q3_K::Block& b, const float* x) {
+  std::int8_t sub[16];
+  std::uint8_t codes[256];
+  b.scale_f16 = fit_signed_groups<4, 32>(sub, codes, x);
+  std::memset(b.scales, 0, sizeof b.scales);
+  for (int g = 0; g < 16; ++g) {
+    const int six_bits = sub[g] + 32;
+    b.scales[g % 8] = static_cast<std::uint8_t>(b.scales[g % 8] | ((six_bits & 15) << (4 * (g / 8))));
+    b.scales[8 + g % 4] = static_cast<std::uint8_t>(b.scales[8 + g % 4] | ((six_bits >> 4) << (2 * (g / 4))));
+  }
+  pack_two_bits(b.two_bits, codes);
+  pack_high_bits(b.high_bits, codes, 2);
+}
 
 // Inverse of scale_min_k4.
-void pack_scales(std::uint8_t (&packed)[12], const ScaleMin (&group)[kGroups]) {
+void pack_scales(std::uint8_t (&packed)[12], const ScaleMin (&group)[8]) {
   for (int g = 0; g < 4; ++g) {
     packed[g] = static_cast<std::uint8_t>(group[g].scale | ((group[g + 4].scale >> 4) << 6));
     packed[g + 4] = static_cast<std::uint8_t>(group[g].min | ((group[g + 4].min >> 4) << 6));
@@ -91,89 +262,54 @@ void pack_scales(std::uint8_t (&packed)[12], const ScaleMin (&group)[kGroups]) {
   }
 }
 
-// Fills scales of b from x[256] and codes with one code per weight.
+// Q4_K and Q5_K: scales and the low four bits of codes.
 template <class Block>
-void encode_groups(Block& b, std::uint8_t (&codes)[256], const float* x, int max_q, int candidates,
-                   float first, float step) {
-  ScaleAndMin fit[kGroups];
-  float largest_scale = 0;
-  float largest_min = 0;
-  for (int g = 0; g < kGroups; ++g) {
-    fit[g] = search_scale_and_min(x + std::ptrdiff_t{32} * g, max_q, candidates, first, step);
-    largest_scale = std::max(largest_scale, fit[g].scale);
-    largest_min = std::max(largest_min, -fit[g].min);
-  }
-  b.scale_f16 = to_f16(largest_scale / 63);
-  b.min_scale_f16 = to_f16(largest_min / 63);
-  const float scale = f16_to_f32(b.scale_f16);
-  const float min_scale = f16_to_f32(b.min_scale_f16);
-  ScaleMin packed[kGroups];
-  for (int g = 0; g < kGroups; ++g) {
-    packed[g].scale = static_cast<std::uint8_t>(nearest(fit[g].scale, inverse_or_zero(scale), 0, 63));
-    packed[g].min = static_cast<std::uint8_t>(nearest(-fit[g].min, inverse_or_zero(min_scale), 0, 63));
-    const float inverse = inverse_or_zero(scale * packed[g].scale);
-    const float min = min_scale * packed[g].min;
-    for (int i = 32 * g; i < 32 * (g + 1); ++i)
-      codes[i] = static_cast<std::uint8_t>(nearest(x[i] + min, inverse, 0, max_q));
-  }
-  pack_scales(b.scales, packed);
-}
-
-void encode(Q4_K::Block& b, const float* x) {
-  std::uint8_t codes[256];
-  encode_groups(b, codes, x, 15, 20, -1.0F, 0.1F);
-  for (int i = 0; i < 128; ++i) {
-    const int low = 64 * (i / 32) + i % 32;
-    b.nibbles[i] = static_cast<std::uint8_t>(codes[low] | (codes[low + 32] << 4));
-  }
-}
-
-void encode(Q5_K::Block& b, const float* x) {
-  std::uint8_t codes[256];
-  encode_groups(b, codes, x, 31, 15, -0.5F, 0.1F);
-  std::memset(b.high_bits, 0, sizeof b.high_bits);
+void encode_k4(Block& b, std::uint8_t (&codes)[256], const float* x, const RangeSearch& search) {
+  ScaleMin group[8];
+  const Fit fit = fit_groups<32, 63>(group, codes, x, search);
+  b.scale_f16 = fit.scale_f16;
+  b.min_scale_f16 = fit.min_scale_f16;
+  pack_scales(b.scales, group);
   for (int i = 0; i < 128; ++i) {
     const int low = 64 * (i / 32) + i % 32;
     b.nibbles[i] = static_cast<std::uint8_t>((codes[low] & 15) | ((codes[low + 32] & 15) << 4));
   }
-  for (int i = 0; i < 256; ++i)
-    b.high_bits[i % 32] = static_cast<std::uint8_t>(b.high_bits[i % 32] | ((codes[i] >> 4) << (i / 32)));
 }
 
-// Where weight i of a Q6_K block keeps its bits: each half of 128 weights has 64 bytes of low_bits (weights
-// 0..63 in the low nibbles, 64..127 in the high ones) and 32 bytes of high_bits (two bits for each quarter of
-// 32).
-struct Q6Place {
-  int low_byte, low_shift, high_byte, high_shift;
-};
-Q6Place q6_place(int i) {
-  const int half = i / 128;
-  const int rest = i % 128;
-  return {64 * half + rest % 64, 4 * (rest / 64), 32 * half + rest % 32, 2 * (rest / 32)};
+void encode(Q4_K::Block& b, const float* x) {
+  std::uint8_t codes[256];
+  encode_k4(b, codes, x, {15, 20, -1.0F, 0.1F});
+}
+
+void encode(Q5_K::Block& b, const float* x) {
+  std::uint8_t codes[256];
+  encode_k4(b, codes, x, {31, 15, -0.5F, 0.1F});
+  pack_high_bits(b.high_bits, codes, 4);
 }
 
 void encode(Q6_K::Block& b, const float* x) {
-  float fit[16];
-  float largest = 0;  // with its sign: it takes the sub-scale -128
-  for (int g = 0; g < 16; ++g) {
-    fit[g] = search_scale(x + std::ptrdiff_t{16} * g, 32);
-    if (std::abs(fit[g]) > std::abs(largest)) largest = fit[g];
+  std::uint8_t codes[256];
+  b.scale_f16 = fit_signed_groups<32, 128>(b.sub_scales, codes, x);
+  for (int i = 0; i < 128; ++i) {
+    const int low = 128 * (i / 64) + i % 64;
+    b.low_bits[i] = static_cast<std::uint8_t>((codes[low] & 15) | ((codes[low + 64] & 15) << 4));
   }
-  b.scale_f16 = to_f16(largest / -128);
-  const float scale = f16_to_f32(b.scale_f16);
-  std::memset(b.low_bits, 0, sizeof b.low_bits);
-  std::memset(b.high_bits, 0, sizeof b.high_bits);
-  for (int g = 0; g < 16; ++g) {
-    b.sub_scales[g] = static_cast<std::int8_t>(nearest(fit[g], inverse_or_zero(scale), -128, 127));
-    const float inverse = inverse_or_zero(scale * b.sub_scales[g]);
-    for (int i = 16 * g; i < 16 * (g + 1); ++i) {
-      const Q6Place p = q6_place(i);
-      const int code = nearest(x[i], inverse, -32, 31) + 32;
-      b.low_bits[p.low_byte] =
-          static_cast<std::uint8_t>(b.low_bits[p.low_byte] | ((code & 15) << p.low_shift));
-      b.high_bits[p.high_byte] =
-          static_cast<std::uint8_t>(b.high_bits[p.high_byte] | ((code >> 4) << p.high_shift));
-    }
+  pack_two_bits(b.high_bits, codes, 4);
+}
+
+void encode(IQ4_XS::Block& b, const float* x) {
+  float fit[8];
+  for (int g = 0; g < 8; ++g) fit[g] = search_scale_of_values({x + std::ptrdiff_t{32} * g, 32}, kIq4Values);
+  std::int8_t sub[8];
+  b.scale_f16 = fit_sub_scales<32>(sub, fit);
+  b.scales_high = 0;
+  std::memset(b.scales_low, 0, sizeof b.scales_low);
+  for (int g = 0; g < 8; ++g) {
+    const int six_bits = sub[g] + 32;
+    b.scales_low[g / 2] = static_cast<std::uint8_t>(b.scales_low[g / 2] | ((six_bits & 15) << (4 * (g % 2))));
+    b.scales_high = static_cast<std::uint16_t>(b.scales_high | ((six_bits >> 4) << (2 * g)));
+    encode_values(b.nibbles + 16 * g, x + 32 * g, inverse_or_zero(f16_to_f32(b.scale_f16) * sub[g]),
+                  kIq4Values);
   }
 }
 
@@ -208,12 +344,14 @@ void dequantize_row(std::span<float> out, DType dtype, const void* row) {
 
 void quantize_row(void* row, DType dtype, std::span<const float> x) {
   const std::size_t blocks = blocks_of(dtype, x.size());
+  bug_if(!info(dtype).writable, "a format that is only read");
   visit(dtype, [&]<class Q>() {
-    for (std::size_t i = 0; i < blocks; ++i) {
-      typename Q::Block block;
-      encode(block, x.data() + i * Q::block_len);
-      std::memcpy(static_cast<std::byte*>(row) + i * sizeof block, &block, sizeof block);
-    }
+    if constexpr (WritableFormat<Q>)
+      for (std::size_t i = 0; i < blocks; ++i) {
+        typename Q::Block block;
+        encode(block, x.data() + i * Q::block_len);
+        std::memcpy(static_cast<std::byte*>(row) + i * sizeof block, &block, sizeof block);
+      }
   });
 }
 

@@ -28,26 +28,24 @@ float total(Four x) { return (x[0] + x[2]) + (x[1] + x[3]); }
 float power_of_two(float m) { return std::bit_cast<float>(std::bit_cast<std::uint32_t>(m) & 0x7f800000U); }
 constexpr float kSmallest = 0x1p-40F;
 
-}  // namespace
-
-ScaleAndMin search_scale_and_min(const float* x, int max_q, int candidates, float first, float step) {
-  constexpr int kGroup = 32;
+template <int kGroup>
+ScaleAndMin scale_and_min(const float* x, const RangeSearch& search) {
   float low = x[0];
   float high = x[0];
   for (int i = 1; i < kGroup; ++i) {
     low = std::min(low, x[i]);
     high = std::max(high, x[i]);
   }
-  low = std::min(low, 0.0F);
+  if (!search.any_min) low = std::min(low, 0.0F);
   const float largest = std::max(high, -low);
   if (largest < kSmallest) return {};
   const float unit = power_of_two(largest);
   const float inverse_unit = 1 / unit;
   low *= inverse_unit;
   high = high * inverse_unit - low;
-  if (high <= 0) return {0, low * unit};  // all equal and negative
+  if (high <= 0) return {0, low * unit};  // all equal
 
-  // y = x - low >= 0, in units; fitted by scale * q + shift, so that min = low + shift <= 0.
+  // y = x - low >= 0, in units; fitted by scale * q + shift, so that min = low + shift.
   constexpr int kFours = kGroup / kLanes;
   Four y[kFours];
   Four weight[kFours];
@@ -68,14 +66,15 @@ ScaleAndMin search_scale_and_min(const float* x, int max_q, int candidates, floa
   }
   const float sw = total(sum_w);
   const float sy = total(sum_y);
-  const auto top = static_cast<float>(max_q);
+  const auto top = static_cast<float>(search.max_q);
 
   float best_gain = -1;  // what the fit explains of sum weight * y^2: the error is that sum minus the gain
   float best_scale = high / top;
   float best_shift = 0;
-  for (int candidate = 0; candidate <= candidates; ++candidate) {
+  for (int candidate = 0; candidate <= search.candidates; ++candidate) {
     // Candidate 0 is the plain range; the others stretch it.
-    const float levels = candidate == 0 ? top : top + first + step * static_cast<float>(candidate - 1);
+    const float levels =
+        candidate == 0 ? top : top + search.first + search.step * static_cast<float>(candidate - 1);
     const float inverse = levels / high;
     Four sum_q = four(0);
     Four sum_qq = four(0);
@@ -94,7 +93,7 @@ ScaleAndMin search_scale_and_min(const float* x, int max_q, int candidates, floa
     if (!(determinant > 0)) continue;
     float scale = (sw * syq - sy * sq) / determinant;
     float shift = (sqq * sy - sq * syq) / determinant;
-    if (low + shift > 0) {  // the minimum is stored as a magnitude to subtract: it cannot be positive
+    if (low + shift > 0 && !search.any_min) {
       shift = -low;
       scale = (syq - shift * sq) / sqq;
     }
@@ -106,11 +105,12 @@ ScaleAndMin search_scale_and_min(const float* x, int max_q, int candidates, floa
       best_shift = shift;
     }
   }
-  return {best_scale * unit, std::min(low + best_shift, 0.0F) * unit};
+  const float min = search.any_min ? low + best_shift : std::min(low + best_shift, 0.0F);
+  return {best_scale * unit, min * unit};
 }
 
-float search_scale(const float* x, int max_q) {
-  constexpr int kGroup = 16;
+template <int kGroup>
+float scale_only(const float* x, int max_q, ErrorWeight error_weight) {
   float largest = x[0];  // with its sign: it takes the code -max_q, of which there is one more
   for (int i = 1; i < kGroup; ++i)
     if (std::abs(x[i]) > std::abs(largest)) largest = x[i];
@@ -122,7 +122,7 @@ float search_scale(const float* x, int max_q) {
   Four weight[kFours];
   for (int i = 0; i < kFours; ++i) {
     y[i] = load(x + std::ptrdiff_t{kLanes} * i) * four(inverse_unit);
-    weight[i] = y[i] * y[i];
+    weight[i] = error_weight == ErrorWeight::squared ? y[i] * y[i] : four(1);
   }
   const float peak = largest * inverse_unit;
   const auto top = static_cast<float>(max_q);
@@ -149,6 +149,71 @@ float search_scale(const float* x, int max_q) {
     }
   }
   return best_scale * unit;
+}
+
+// The nearest of values to y, by counting the middles below it; exact, since values are small integers.
+inline Four nearest_of(Four y, std::span<const std::int8_t, 16> values) {
+  Four nearest = four(static_cast<float>(values[0]));
+  for (std::size_t j = 0; j + 1 < values.size(); ++j) {
+    const auto low = static_cast<float>(values[j]);
+    const auto high = static_cast<float>(values[j + 1]);
+    nearest += y > four((low + high) / 2) ? four(high - low) : four(0);
+  }
+  return nearest;
+}
+
+}  // namespace
+
+ScaleAndMin search_scale_and_min(std::span<const float> x, const RangeSearch& search) {
+  return x.size() == 16 ? scale_and_min<16>(x.data(), search) : scale_and_min<32>(x.data(), search);
+}
+
+float search_scale(std::span<const float> x, int max_q, ErrorWeight weight) {
+  return x.size() == 16 ? scale_only<16>(x.data(), max_q, weight) : scale_only<32>(x.data(), max_q, weight);
+}
+
+float search_scale_of_values(std::span<const float> x, std::span<const std::int8_t, 16> values) {
+  constexpr int kGroup = 32;
+  float largest = x[0];  // with its sign: it takes the first value
+  for (int i = 1; i < kGroup; ++i)
+    if (std::abs(x[i]) > std::abs(largest)) largest = x[i];
+  if (std::abs(largest) < kSmallest) return 0;
+  const float unit = power_of_two(std::abs(largest));
+  const float peak = largest / unit;
+  constexpr int kFours = kGroup / kLanes;
+  Four y[kFours];
+  for (int i = 0; i < kFours; ++i) y[i] = load(x.data() + std::ptrdiff_t{kLanes} * i) * four(1 / unit);
+  const auto top = static_cast<float>(values[0]);
+  float best_gain = -1;
+  float best_scale = peak / top;
+  for (int candidate = -8; candidate <= 8; ++candidate) {
+    const float inverse = (top + 2 * static_cast<float>(candidate)) / peak;
+    Four sum_qq = four(0);
+    Four sum_yq = four(0);
+    for (int i = 0; i < kFours; ++i) {
+      const Four q = nearest_of(y[i] * four(inverse), values);
+      const Four wq = y[i] * y[i] * q;
+      sum_yq += wq * y[i];
+      sum_qq += wq * q;
+    }
+    const float syq = total(sum_yq);
+    const float sqq = total(sum_qq);
+    if (!(sqq > 0)) continue;
+    const float scale = syq / sqq;
+    const float gain = scale * syq;
+    if (gain > best_gain) {
+      best_gain = gain;
+      best_scale = scale;
+    }
+  }
+  return best_scale * unit;
+}
+
+int nearest_value(float y, std::span<const std::int8_t, 16> values) {
+  int q = 0;
+  for (std::size_t j = 0; j + 1 < values.size(); ++j)
+    q += 2 * y > static_cast<float>(values[j] + values[j + 1]);
+  return q;
 }
 
 }  // namespace core

@@ -49,17 +49,13 @@ PromptOptions prompt_options(const Model& model, const PromptFlags& flags) {
 
 }  // namespace
 
-std::string format_names() {
+core::DType plain_format_named(std::string_view flag, std::string_view name) {
+  const auto dtype = core::format_by_name(name);
+  if (dtype && core::info(*dtype).block_len == 1) return *dtype;
   std::string names;
   for (const core::FormatInfo& format : core::kFormats)
-    names += (names.empty() ? "" : ", ") + lower(format.name);
-  return names;
-}
-
-core::DType format_named(std::string_view flag, std::string_view name) {
-  const auto dtype = core::format_by_name(name);
-  core::require(dtype.has_value(), flag, ": there is no type ", name, "; wanted one of ", format_names());
-  return *dtype;
+    if (format.block_len == 1) names += (names.empty() ? "" : ", ") + lower(format.name);
+  core::fail(flag, ": there is no type ", name, "; wanted one of ", names);
 }
 
 void add_model_flag(CLI::App& app, SessionFlags& flags) {
@@ -91,7 +87,7 @@ SessionOptions session_options(const SessionFlags& flags, std::size_t expected) 
   options.expected = static_cast<int>(std::min<std::size_t>(expected, std::numeric_limits<int>::max()));
   options.threads = flags.threads;
   options.context = flags.context;
-  if (!flags.kv_type.empty()) options.kv_type = format_named("--kv-type", flags.kv_type);
+  if (!flags.kv_type.empty()) options.kv_type = plain_format_named("--kv-type", flags.kv_type);
   return options;
 }
 

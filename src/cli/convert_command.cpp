@@ -63,9 +63,9 @@ void add_convert_command(CLI::App& app, Action& action) {
       "Examples:\n"
       "  tarsier convert Qwen3-VL-2B-Instruct -o qwen3-vl-2b.gguf\n"
       "  tarsier convert Qwen3-VL-2B-Instruct -o qwen3-vl-2b-q4.gguf --type q4_k\n"
-      "\nThe file appears whole or not at all. Norms, biases, positions and routers stay f32; q4_k and q5_k "
-      "keep\n"
-      "embeddings and the most sensitive matrices in q6_k.");
+      "\nThe file appears whole or not at all. Norms, biases, positions and routers stay f32; types "
+      "below\n"
+      "q6_k keep embeddings, and most of them the most sensitive matrices, in larger ones (gguf-spec.md).");
   command->callback([flags, &action] { action = [flags] { return run_convert(*flags); }; });
 }
 

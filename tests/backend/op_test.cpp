@@ -15,6 +15,7 @@
 #include "ggml-like-core/base/numbers.h"
 #include "ggml-like-core/kernels/select.h"
 #include "ggml-like-core/quant/reference.h"
+#include "tests/format_rows.h"
 
 namespace {
 
@@ -52,7 +53,7 @@ struct OwnedWeight {
     exact.resize(static_cast<std::size_t>(rows * experts * cols));
     for (std::int64_t r = 0; r < rows * experts; ++r) {
       std::byte* at = bytes.data() + row * static_cast<std::size_t>(r);
-      core::quantize_row(at, dtype, numbers.floats(cols));
+      core::some_row(at, dtype, numbers.floats(cols), static_cast<unsigned>(r));
       core::dequantize_row(
           std::span(exact).subspan(static_cast<std::size_t>(r * cols), static_cast<std::size_t>(cols)), dtype,
           at);

@@ -65,8 +65,27 @@ double error_bound(DType dtype, double most) {
              3 * 2 * most / 63;  // + scale and minimum off by half a step each, times 15
     case DType::q5_K:
       return 2 * most / 31 * 0.5 + 3 * 2 * most / 63;
-    default:
+    case DType::q6_K:
       return most / 31 * 0.5 + 2 * most / 127 + most / 32;
+    // A least-squares scale may leave the largest weight out by up to a step, and is off by half of one: two
+    // steps; one step more where the side without the largest magnitude ends earlier.
+    case DType::q4_1:
+      return 2 * (2 * most / 15);
+    case DType::q5_1:
+      return 2 * (2 * most / 31);
+    case DType::q2_K:
+      return 2 * (2 * most / 3);
+    case DType::q5_0:
+      return 3 * (most / 16);
+    case DType::q3_K:
+      return 3 * (most / 4);
+    case DType::iq4_nl:
+    case DType::iq4_xs:
+      return 2 * (most / 127 * 24);
+    case DType::mxfp4:
+      return most / 4;  // the largest is nearly 16 where 12 is the most
+    default:
+      return 0;
   }
 }
 

@@ -56,8 +56,8 @@ TEST(ConvertErrors, a_folder_that_is_none_or_holds_no_checkpoint) {
 }
 
 TEST(ConvertErrors, an_unknown_type_is_answered_with_those_there_are) {
-  EXPECT_THAT(refusal(Checkpoint("tiny-vl-dense"), "q3_k"),
-              AllOf(HasSubstr("q3_k"), HasSubstr("q4_k, q4_0")));
+  EXPECT_THAT(refusal(Checkpoint("tiny-vl-dense"), "q3_m"),
+              AllOf(HasSubstr("q3_m"), HasSubstr("q5_k, q4_k")));
 }
 
 TEST(ConvertErrors, all_problems_stand_in_one_message) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ggml-like-core/quant/formats.h"
 #include "tests/temp_folder.h"
 
 namespace {
@@ -37,9 +38,23 @@ TEST(Policy, matrices_get_the_type_that_was_asked_for) {
     EXPECT_EQ(format("Q4_K", role, 256), DType::q4_K);
     EXPECT_EQ(format("q5_k", role, 256), DType::q5_K);
     EXPECT_EQ(format("q6_k", role, 256), DType::q6_K);
+    EXPECT_EQ(format("iq4_xs", role, 256), DType::iq4_xs);
+    EXPECT_EQ(format("q3_k", role, 256), DType::q3_K);
+    EXPECT_EQ(format("q2_k", role, 256), DType::q2_K);
+    EXPECT_EQ(format("mxfp4", role, 256), DType::mxfp4);
   }
   EXPECT_EQ(format("q4_k", Role::vision_linear, 1024), DType::bf16);
   EXPECT_EQ(format("q4_k", Role::vision_linear, 1024, "x", "q8_0"), DType::q8_0);
+}
+
+TEST(Policy, every_format_that_can_be_written_has_a_type_of_its_name) {
+  for (const core::FormatInfo& f : core::kFormats)
+    if (f.writable) {
+      EXPECT_EQ(type_preset(f.name).base, f.dtype) << f.name;
+    }
+  EXPECT_EQ(tarsier::type_presets().size(),
+            static_cast<std::size_t>(std::count_if(core::kFormats.begin(), core::kFormats.end(),
+                                                   [](const core::FormatInfo& f) { return f.writable; })));
 }
 
 TEST(Policy, q4_k_keeps_embedding_head_values_and_the_outer_down_projections_at_six_bits) {
@@ -66,8 +81,11 @@ TEST(Policy, rows_that_are_no_multiple_of_the_block_fall_to_q8_0_then_to_bf16) {
 }
 
 TEST(Policy, an_unknown_type_is_an_error_with_those_there_are) {
-  EXPECT_THAT(test::error_of([] { type_preset("q3_k"); }),
-              ::testing::AllOf(::testing::HasSubstr("no type q3_k"), ::testing::HasSubstr("f32, f16, bf16")));
+  EXPECT_THAT(test::error_of([] { type_preset("q3_m"); }),
+              ::testing::AllOf(::testing::HasSubstr("no type q3_m"), ::testing::HasSubstr("f32, f16, bf16")));
+  EXPECT_THAT(test::error_of([] { type_preset("IQ2_XS"); }),
+              ::testing::AllOf(::testing::HasSubstr("iq2_xs can be read, not written"),
+                               ::testing::HasSubstr("f32, f16, bf16")));
 }
 
 }  // namespace

@@ -17,11 +17,12 @@ namespace {
 
 std::string formats_table() {
   std::ostringstream out;
-  out << "| format | type id | weights in a block | bytes of a block | bits a weight "
-         "|\n|---|---|---|---|---|\n";
+  out << "| format | type id | weights in a block | bytes of a block | bits a weight | written "
+         "|\n|---|---|---|---|---|---|\n";
   for (const core::FormatInfo& f : core::kFormats)
     out << "| " << f.name << " | " << static_cast<std::uint32_t>(f.dtype) << " | " << f.block_len << " | "
-        << f.block_bytes << " | " << core::to_text(f.bits_per_weight()) << " |\n";
+        << f.block_bytes << " | " << core::to_text(f.bits_per_weight()) << " | "
+        << (f.writable ? "yes" : "only read") << " |\n";
   return out.str();
 }
 

@@ -178,8 +178,7 @@ TEST(MatMul, survives_extreme_codes) {
             for (std::size_t b = 0; b < kLength / Q::block_len; ++b) {
               typename Q::Block block;
               std::memcpy(&block, w.at(0) + b * sizeof block, sizeof block);
-              if constexpr (requires { block.scale_f16; }) block.scale_f16 = 0x3c00;  // 1
-              if constexpr (requires { block.min_scale_f16; }) block.min_scale_f16 = 0x3c00;
+              set_scales(block, 1);
               std::memcpy(w.at(0) + b * sizeof block, &block, sizeof block);
             }
           });

@@ -16,6 +16,7 @@
 #include "ggml-like-core/kernels/select.h"
 #include "ggml-like-core/quant/formats.h"
 #include "ggml-like-core/quant/reference.h"
+#include "tests/format_rows.h"
 
 namespace core {
 
@@ -80,7 +81,7 @@ struct Weights {
     values = random_floats(rows * k, seed);
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::span<float> row(values.data() + r * k, static_cast<std::size_t>(k));
-      quantize_row(at(r), dtype, row);
+      some_row(at(r), dtype, row, seed + static_cast<unsigned>(r));
       dequantize_row(row, dtype, at(r));
     }
   }

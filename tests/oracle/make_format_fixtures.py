@@ -5,6 +5,7 @@
 Writes NAME.blocks (raw bytes) and NAME.weights (float32, little endian) for each format, grids.txt, and MANIFEST.txt. The
 bytes are random except for the scales, which are finite; the first blocks hold all-zero and all-one bits besides the
 scales. grids.txt: of each grid its number of points, coordinates of a point, and the 64-bit FNV-1a hash of its bytes.
+quantizers.txt: the squared error of each of the package's quantizers on the row below.
 """
 import sys
 from pathlib import Path
@@ -37,6 +38,15 @@ def f16_scales(rng, n):
     values = rng.normal(0, 0.02, n).astype(np.float16)
     values[2], values[3] = 65504, 6e-8  # the largest and the smallest
     return values
+
+
+def bell_row(n: int) -> np.ndarray:
+    """Sums of four uniform numbers, as tests/quant/reference_test.cpp makes them."""
+    state, uniform = 1, []
+    for _ in range(4 * n):
+        state = (1664525 * state + 1013904223) % 2**32
+        uniform.append(state >> 16)
+    return ((np.array(uniform).reshape(n, 4).sum(axis=1) - 131070) / 32768).astype(np.float32)
 
 
 def fnv1a(data: bytes) -> int:
@@ -74,6 +84,11 @@ def main(folder: Path) -> None:
         kind.init_grid()
         grids.append(f"{name} {kind.grid_shape[0]} {kind.grid_shape[1]} {fnv1a(kind.grid.astype(np.int8).tobytes()):016x}")
     (folder / "grids.txt").write_text("\n".join(grids) + "\n")
+    row, errors = bell_row(8192), []
+    for name in ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "MXFP4"):
+        back = dequantize(quants.quantize(row.reshape(1, -1), T[name]), T[name])[0]
+        errors.append(f"{name} {np.sum((back.astype(np.float64) - row) ** 2):.9g}")
+    (folder / "quantizers.txt").write_text("\n".join(errors) + "\n")
     (folder / "MANIFEST.txt").write_text("Made by tests/oracle/make_format_fixtures.py.\n" + "\n".join(lines) + "\n")
 
 

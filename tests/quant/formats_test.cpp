@@ -14,10 +14,31 @@ TEST(Formats, have_the_ids_and_sizes_that_gguf_gives_them) {
     std::size_t block_bytes;
     double bits;
   };
-  const Row rows[] = {{DType::f32, 0, 1, 4, 32},        {DType::f16, 1, 1, 2, 16},
-                      {DType::bf16, 30, 1, 2, 16},      {DType::q8_0, 8, 32, 34, 8.5},
-                      {DType::q4_0, 2, 32, 18, 4.5},    {DType::q4_K, 12, 256, 144, 4.5},
-                      {DType::q5_K, 13, 256, 176, 5.5}, {DType::q6_K, 14, 256, 210, 6.5625}};
+  const Row rows[] = {{DType::f32, 0, 1, 4, 32},
+                      {DType::f16, 1, 1, 2, 16},
+                      {DType::bf16, 30, 1, 2, 16},
+                      {DType::q8_0, 8, 32, 34, 8.5},
+                      {DType::q4_0, 2, 32, 18, 4.5},
+                      {DType::q4_1, 3, 32, 20, 5},
+                      {DType::q5_0, 6, 32, 22, 5.5},
+                      {DType::q5_1, 7, 32, 24, 6},
+                      {DType::iq4_nl, 20, 32, 18, 4.5},
+                      {DType::mxfp4, 39, 32, 17, 4.25},
+                      {DType::q2_K, 10, 256, 84, 2.625},
+                      {DType::q3_K, 11, 256, 110, 3.4375},
+                      {DType::q4_K, 12, 256, 144, 4.5},
+                      {DType::q5_K, 13, 256, 176, 5.5},
+                      {DType::q6_K, 14, 256, 210, 6.5625},
+                      {DType::iq4_xs, 23, 256, 136, 4.25},
+                      {DType::iq3_xxs, 18, 256, 98, 3.0625},
+                      {DType::iq3_s, 21, 256, 110, 3.4375},
+                      {DType::iq2_xxs, 16, 256, 66, 2.0625},
+                      {DType::iq2_xs, 17, 256, 74, 2.3125},
+                      {DType::iq2_s, 22, 256, 82, 2.5625},
+                      {DType::iq1_s, 19, 256, 50, 1.5625},
+                      {DType::iq1_m, 29, 256, 56, 1.75},
+                      {DType::tq1_0, 34, 256, 54, 1.6875},
+                      {DType::tq2_0, 35, 256, 66, 2.0625}};
   ASSERT_EQ(std::size(rows), kFormats.size());
   for (const Row& row : rows) {
     EXPECT_EQ(static_cast<std::uint32_t>(row.dtype), row.id);
@@ -41,8 +62,17 @@ TEST(Formats, are_found_by_name_in_any_case) {
 
 TEST(Formats, that_are_not_weights_have_no_index) {
   EXPECT_EQ(format_index(DType::i32), std::nullopt);
-  EXPECT_EQ(format_index(static_cast<DType>(3)), std::nullopt);
+  EXPECT_EQ(format_index(static_cast<DType>(9)), std::nullopt);
   for (int i = 0; i < AllFormats::count; ++i) EXPECT_EQ(format_index(kFormats[i].dtype), i);
+}
+
+TEST(Formats, that_are_only_read_are_those_of_grids_and_three_values) {
+  std::vector<DType> only_read;
+  for (const FormatInfo& f : kFormats)
+    if (!f.writable) only_read.push_back(f.dtype);
+  EXPECT_EQ(only_read,
+            (std::vector<DType>{DType::iq3_xxs, DType::iq3_s, DType::iq2_xxs, DType::iq2_xs, DType::iq2_s,
+                                DType::iq1_s, DType::iq1_m, DType::tq1_0, DType::tq2_0}));
 }
 
 TEST(Formats, visit_calls_the_struct_of_the_type) {

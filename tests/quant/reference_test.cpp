@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/format_rows.h"
+
 namespace core {
 namespace {
 
@@ -28,6 +30,13 @@ std::vector<float> round_trip(DType dtype, const std::vector<float>& x) {
   std::vector<float> back(x.size());
   dequantize_row(back, dtype, row.data());
   return back;
+}
+
+std::vector<FormatInfo> written_formats() {
+  std::vector<FormatInfo> written;
+  std::copy_if(kFormats.begin(), kFormats.end(), std::back_inserter(written),
+               [](const FormatInfo& f) { return f.writable; });
+  return written;
 }
 
 double squared_error(const std::vector<float>& a, const std::vector<float>& b) {
@@ -116,6 +125,34 @@ TEST(Reference, searched_scales_are_as_good_as_exact_ranges) {
   }
 }
 
+// As tests/oracle/make_format_fixtures.py makes it.
+std::vector<float> bell_row(std::size_t n) {
+  std::vector<float> x(n);
+  std::uint32_t state = 1;
+  for (float& v : x) {
+    std::int32_t sum = -131070;
+    for (int i = 0; i < 4; ++i) {
+      state = 1664525U * state + 1013904223U;
+      sum += static_cast<std::int32_t>(state >> 16);
+    }
+    v = static_cast<float>(sum) / 32768;
+  }
+  return x;
+}
+
+TEST(Reference, quantizers_err_no_more_than_those_of_gguf) {
+  const std::vector<float> x = bell_row(8192);
+  std::ifstream in(TARSIER_TEST_DATA "/formats-gguf/quantizers.txt");
+  int count = 0;
+  std::string name;
+  for (double theirs = 0; in >> name >> theirs; ++count) {
+    const double ours = squared_error(round_trip(*format_by_name(name), x), x);
+    EXPECT_LE(ours, theirs) << name;
+    std::cout << name << ": squared error " << ours << ", gguf " << theirs << "\n";
+  }
+  EXPECT_EQ(count, 6);
+}
+
 TEST(Reference, more_bits_are_better) {
   const std::vector<float> x = random_row(8192, 9, [](float v) { return v; });
   double last = 0;
@@ -124,6 +161,22 @@ TEST(Reference, more_bits_are_better) {
     const double error = squared_error(round_trip(dtype, x), x);
     EXPECT_GE(error, last) << info(dtype).name;
     last = error;
+  }
+}
+
+// What a weight of a row of few values may be off by, as a part of the largest one: half of the format's
+// widest step, taken in the middle of that step.
+double half_step(DType dtype) {
+  switch (dtype) {
+    case DType::mxfp4:
+      return 2.0 / 10;  // between 8 and 12
+    case DType::iq4_nl:
+    case DType::iq4_xs:
+      return 12.0 / 101;  // between 89 and 113
+    case DType::q3_K:
+      return 0.5 / 4;
+    default:
+      return 1.0 / 16;
   }
 }
 
@@ -150,17 +203,17 @@ TEST(Reference, finite_rows_stay_finite_and_zeros_stay_zero) {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = pattern[i % pattern.size()];
     float largest = 0;
     for (const float v : x) largest = std::max(largest, std::abs(v));
-    for (const FormatInfo& f : kFormats) {
+    for (const FormatInfo& f : written_formats()) {
       const std::vector<float> back = round_trip(f.dtype, x);
       for (std::size_t i = 0; i < x.size(); ++i) {
         ASSERT_TRUE(std::isfinite(back[i])) << f.name << " " << pattern[0];
-        ASSERT_LE(std::abs(back[i]), largest * 1.07F + 1e-5F) << f.name << " " << x[i];
+        ASSERT_LE(std::abs(back[i]), largest * (1.01 + half_step(f.dtype)) + 1e-5) << f.name << " " << x[i];
         if (largest == 0) {
           ASSERT_EQ(back[i], 0) << f.name;
         }
         // Where f16 scales reach, a row of few values is met closely.
         if (largest < 1e6F && largest > 1) {
-          ASSERT_NEAR(back[i], x[i], largest / 12) << f.name;
+          ASSERT_NEAR(back[i], x[i], largest * (0.02 + half_step(f.dtype))) << f.name;
         }
       }
     }
@@ -170,10 +223,10 @@ TEST(Reference, finite_rows_stay_finite_and_zeros_stay_zero) {
 TEST(Reference, weights_of_extreme_blocks_have_the_extreme_codes) {
   std::vector<float> x(256, -3);
   x[1] = 5;
-  for (const FormatInfo& f : kFormats) {
+  for (const FormatInfo& f : written_formats()) {
     const std::vector<float> back = round_trip(f.dtype, x);
     for (std::size_t i = 0; i < x.size(); ++i)
-      EXPECT_NEAR(back[i], x[i], 5.0 / 16 + 0.01) << f.name << " " << i;
+      EXPECT_NEAR(back[i], x[i], 5 * half_step(f.dtype) + 0.01) << f.name << " " << i;
   }
 }
 
@@ -182,8 +235,9 @@ TEST(Reference, dot_is_the_double_sum_of_weights) {
   const std::vector<float> w = random_row(256, 5, [](float v) { return v; });
   for (const FormatInfo& f : kFormats) {
     std::vector<std::byte> row(row_bytes(f.dtype, 256));
-    quantize_row(row.data(), f.dtype, w);
-    const std::vector<float> weights = round_trip(f.dtype, w);
+    some_row(row.data(), f.dtype, w);
+    std::vector<float> weights(256);
+    dequantize_row(weights, f.dtype, row.data());
     double sum = 0;
     for (std::size_t i = 0; i < 256; ++i) sum += static_cast<double>(weights[i]) * x[i];
     EXPECT_DOUBLE_EQ(dot(f.dtype, row.data(), x), sum) << f.name;
@@ -194,10 +248,14 @@ TEST(Reference, rows_may_lie_at_odd_addresses) {
   const std::vector<float> x = random_row(512, 6, [](float v) { return v; });
   for (const FormatInfo& f : kFormats) {
     std::vector<std::byte> row(row_bytes(f.dtype, 512) + 1);
-    quantize_row(row.data() + 1, f.dtype, x);
+    some_row(row.data() + 1, f.dtype, x);
     std::vector<float> back(512);
     dequantize_row(back, f.dtype, row.data() + 1);
-    EXPECT_EQ(back, round_trip(f.dtype, x)) << f.name;
+    std::vector<std::byte> even(row.begin() + 1, row.end());
+    some_row(even.data(), f.dtype, x);
+    std::vector<float> wanted(512);
+    dequantize_row(wanted, f.dtype, even.data());
+    EXPECT_EQ(back, wanted) << f.name;
   }
 }
 
