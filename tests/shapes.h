@@ -21,5 +21,9 @@ struct AttentionShape {
 };
 inline constexpr AttentionShape kModelAttention[] = {
     {1, 4096, 128}, {8, 4096, 128}, {32, 4096, 128}, {32, 4096, 72}, {32, 1024, 64}};
+// Tiles of queries of one KV head: a picture of 4,096 patches, a prompt, decoding with groups of 2 and 8
+// heads.
+inline constexpr AttentionShape kFixedShapes[] = {{48, 4096, 64},  {48, 4096, 72}, {48, 512, 128},
+                                                  {48, 8192, 128}, {2, 8192, 128}, {8, 8192, 128}};
 
 }  // namespace core

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ggml-like-core/base/buffer.h"
+#include "ggml-like-core/base/numbers.h"
 #include "ggml-like-core/kernels/select.h"
 #include "ggml-like-core/quant/formats.h"
 #include "ggml-like-core/quant/reference.h"
@@ -55,15 +56,15 @@ void mat_mul(benchmark::State& state, const KernelTable& table, DType dtype, Mat
 }
 
 // GFLOP/s: four operations a query, key and dimension.
-void attention(benchmark::State& state, const KernelTable& table, DType dtype, AttentionShape s) {
-  const std::size_t stride = row_bytes(dtype, s.head_dim);
+void attention(benchmark::State& state, const KernelTable& table, AttentionShape s) {
+  const std::size_t stride = row_bytes(DType::f32, s.head_dim);
   AlignedBuffer keys(stride * static_cast<std::size_t>(s.keys));
   AlignedBuffer values(stride * static_cast<std::size_t>(s.keys));
   std::vector<float> row(static_cast<std::size_t>(s.head_dim));
   fill(row.data(), s.head_dim);
   for (std::int64_t i = 0; i < s.keys; ++i) {
-    quantize_row(keys.data() + static_cast<std::size_t>(i) * stride, dtype, row);
-    quantize_row(values.data() + static_cast<std::size_t>(i) * stride, dtype, row);
+    quantize_row(keys.data() + static_cast<std::size_t>(i) * stride, DType::f32, row);
+    quantize_row(values.data() + static_cast<std::size_t>(i) * stride, DType::f32, row);
   }
   std::vector<float> q(static_cast<std::size_t>(s.queries * s.head_dim));
   fill(q.data(), s.queries * s.head_dim);
@@ -72,7 +73,7 @@ void attention(benchmark::State& state, const KernelTable& table, DType dtype, A
   AlignedBuffer scratch(table.attention_scratch_bytes(s.head_dim));
   for (auto _ : state) {
     table.attention({out.data(), s.head_dim, q.data(), s.head_dim, n_keys.data(), s.queries},
-                    {keys.data(), stride, values.data(), stride}, dtype, s.head_dim, 0.1F, scratch.data());
+                    {keys.data(), stride, values.data(), stride}, s.head_dim, 0.1F, scratch.data());
     benchmark::ClobberMemory();
   }
   const double runs = static_cast<double>(state.iterations());
@@ -80,6 +81,60 @@ void attention(benchmark::State& state, const KernelTable& table, DType dtype, A
       4e-9 * runs * static_cast<double>(s.queries * s.keys * s.head_dim), benchmark::Counter::kIsRate);
   state.counters["GB/s"] = benchmark::Counter(
       2e-9 * runs * static_cast<double>(s.keys) * static_cast<double>(stride), benchmark::Counter::kIsRate);
+}
+
+// Attention over integers of one head: rounding of the queries, parts of kAttentionPart positions, folding.
+// Few queries read keys and values from memory, as decoding does: enough heads not to fit any cache.
+void fixed_attention(benchmark::State& state, const KernelTable& table, const KvCodes& codes,
+                     AttentionShape s) {
+  const FixedAttention& fixed = table.fixed;
+  const KvKernels& kernels = fixed.of(codes);
+  const KvBlockLayout layout = kv_block_layout(codes, s.head_dim);
+  const std::int64_t blocks = ceil_div(s.keys, kKvBlock);
+  const std::int64_t heads = s.queries < 16 ? 32 : 1;
+  AlignedBuffer keys(layout.key_bytes * static_cast<std::size_t>(blocks * heads));
+  AlignedBuffer values(layout.value_bytes * static_cast<std::size_t>(blocks * heads));
+  std::vector<float> q(static_cast<std::size_t>(s.queries * s.head_dim));
+  fill(q.data(), s.queries * s.head_dim);
+  for (std::int64_t i = 0; i < blocks * heads * kKvBlock; ++i)
+    kernels.store(keys.data() + static_cast<std::size_t>(i / kKvBlock) * layout.key_bytes,
+                  values.data() + static_cast<std::size_t>(i / kKvBlock) * layout.value_bytes, i % kKvBlock,
+                  q.data(), q.data(), s.head_dim);
+  std::vector<float> out(q.size());
+  const std::vector<std::int64_t> n_keys(static_cast<std::size_t>(s.queries), s.keys);
+  AlignedBuffer scratch(fixed.scratch_bytes());
+  const std::int64_t stride = 2 * layout.pairs;
+  const std::int64_t part_floats = attention_part_floats(s.head_dim);
+  std::vector<std::int16_t> rounded(static_cast<std::size_t>(s.queries * stride));
+  std::vector<float> scales(static_cast<std::size_t>(s.queries));
+  std::vector<float> totals(static_cast<std::size_t>(s.queries * part_floats));
+  std::vector<float> parts(totals.size());
+  std::int64_t head = 0;
+  for (auto _ : state) {
+    for (std::int64_t i = 0; i < s.queries; ++i)
+      scales[static_cast<std::size_t>(i)] =
+          kernels.round_query(rounded.data() + i * stride, q.data() + i * s.head_dim, s.head_dim, 0.1F);
+    for (std::int64_t begin = 0; begin < s.keys; begin += kAttentionPart) {
+      float* to = begin == 0 ? totals.data() : parts.data();
+      kernels.attend({rounded.data(), stride, scales.data(), n_keys.data(), s.queries},
+                     {keys.data() + static_cast<std::size_t>(head * blocks) * layout.key_bytes,
+                      values.data() + static_cast<std::size_t>(head * blocks) * layout.value_bytes, begin,
+                      std::min(s.keys, begin + kAttentionPart)},
+                     to, s.head_dim, scratch.data());
+      for (std::int64_t i = 0; begin > 0 && i < s.queries; ++i)
+        fixed.fold(totals.data() + i * part_floats, parts.data() + i * part_floats, s.head_dim);
+    }
+    for (std::int64_t i = 0; i < s.queries; ++i)
+      kernels.finish(out.data() + i * s.head_dim, totals.data() + i * part_floats, s.head_dim);
+    head = (head + 1) % heads;
+    benchmark::ClobberMemory();
+  }
+  const double runs = static_cast<double>(state.iterations());
+  state.counters["GFLOP/s"] = benchmark::Counter(
+      4e-9 * runs * static_cast<double>(s.queries * s.keys * s.head_dim), benchmark::Counter::kIsRate);
+  state.counters["GB/s"] = benchmark::Counter(
+      1e-9 * runs * static_cast<double>(blocks) * static_cast<double>(layout.key_bytes + layout.value_bytes),
+      benchmark::Counter::kIsRate);
 }
 
 void convert_activation(benchmark::State& state, const KernelTable& table, DType dtype) {
@@ -144,13 +199,18 @@ void add_all() {
             name("convert_activation", *t, f.name).c_str(),
             [t, f](benchmark::State& state) { convert_activation(state, *t, f.dtype); });
     }
-    for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
-      for (const AttentionShape s : kModelAttention)
+    for (const AttentionShape s : kModelAttention)
+      benchmark::RegisterBenchmark((name("attention", *t, "F32") + "/" + std::to_string(s.queries) + "x" +
+                                    std::to_string(s.keys) + "x" + std::to_string(s.head_dim))
+                                       .c_str(),
+                                   [t, s](benchmark::State& state) { attention(state, *t, s); });
+    for (const auto& [codes, what] : {std::pair(kKv16, "q16"), std::pair(kKv8, "q8"), std::pair(kKv4, "q4")})
+      for (const AttentionShape s : kFixedShapes)
         benchmark::RegisterBenchmark(
-            (name("attention", *t, info(dtype).name) + "/" + std::to_string(s.queries) + "x" +
+            (name("fixed_attention", *t, what) + "/" + std::to_string(s.queries) + "x" +
              std::to_string(s.keys) + "x" + std::to_string(s.head_dim))
                 .c_str(),
-            [t, dtype, s](benchmark::State& state) { attention(state, *t, dtype, s); });
+            [t, codes, s](benchmark::State& state) { fixed_attention(state, *t, codes, s); });
     benchmark::RegisterBenchmark(name("row", *t, "gelu_tanh").c_str(),
                                  [t](benchmark::State& state) { row_function(state, t->gelu_tanh); });
     benchmark::RegisterBenchmark(name("row", *t, "gelu_erf").c_str(),

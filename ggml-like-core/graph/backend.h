@@ -12,7 +12,7 @@
 
 namespace core {
 
-// Keys and values of one layer: [kv_head][capacity][head_dim] of dtype (f32, f16 or bf16).
+// Keys and values of one layer: kv_heads of kv_head_bytes() (quant/kv_block.h), aligned to 64.
 struct KvLayer {
   std::byte* keys;
   std::byte* values;

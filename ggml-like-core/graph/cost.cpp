@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "ggml-like-core/quant/kv_block.h"
+
 namespace core {
 namespace {
 
@@ -31,10 +33,11 @@ Cost cost(const Graph& graph, const Node& node, const KvView& kv) {
             .dtype = op->gate->dtype};
   }
   if (const auto* op = std::get_if<CachedAttention>(&node.op)) {
-    const std::size_t row = row_bytes(kv.dtype, op->head_dim);
+    const KvHeadBytes block = kv_head_bytes(kv.dtype, op->head_dim, kKvBlock);  // of a head
+    const double positions = static_cast<double>(kv.past + out.rows) / kKvBlock;
     return {.ops = work,
-            .bytes = 2 * static_cast<double>(op->kv_heads) * static_cast<double>(row) *
-                     static_cast<double>(kv.past + out.rows),
+            .bytes = static_cast<double>(op->kv_heads) * static_cast<double>(block.keys + block.values) *
+                     positions,
             .dtype = kv.dtype};
   }
   if (std::holds_alternative<SegmentAttention>(node.op)) return {.ops = work, .dtype = DType::f16};

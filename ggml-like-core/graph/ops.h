@@ -93,7 +93,8 @@ struct Rope {
 };
 
 // q [n, heads * head_dim], k [n, kv_heads * head_dim], v alike -> as q. Writes k and v to the cache of this
-// layer behind the tokens already there; token i attends to all tokens before it and itself.
+// layer behind the tokens already there; token i attends to all tokens before it and itself. In f32 where the
+// cache is, else in integers as SegmentAttention.
 struct CachedAttention {
   int layer;
   std::int64_t heads, kv_heads, head_dim;
@@ -101,10 +102,12 @@ struct CachedAttention {
 };
 
 // q, k, v [n, heads * head_dim], segments i32[s + 1, 1] (first row of each segment, then n) -> as q. Rows see
-// their own segment only.
+// their own segment only. exact: in f32; else rows of q, k and v are rounded to 12 bits and a sign first, and
+// the weights of values to 13 bits of the largest one of a block.
 struct SegmentAttention {
   std::int64_t heads, head_dim;
   float scale;
+  bool exact;
 };
 
 // logits [n, experts], forced i32[n, k] (optional, may be unbound) -> weights [n, k], ids i32[n, k]: softmax

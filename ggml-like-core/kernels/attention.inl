@@ -6,7 +6,6 @@
 // the tile.
 #pragma once
 
-#include "ggml-like-core/kernels/float_mat.inl"
 #include "ggml-like-core/kernels/kernel_table.h"
 #include "ggml-like-core/kernels/rows.inl"
 #include "ggml-like-core/kernels/simd/common.h"
@@ -30,7 +29,7 @@ struct AttentionScratch {
 };
 
 // keys[d][key] = the key at p + key * stride, for count keys; the columns up to the next whole vector are 0.
-template <class V, class Q>
+template <class V>
 void transpose_keys(float* keys, const std::uint8_t* p, std::size_t stride, std::int64_t count,
                     std::int64_t head_dim) {
   for (std::int64_t key = 0; key < count; key += V::lanes)
@@ -40,8 +39,8 @@ void transpose_keys(float* keys, const std::uint8_t* p, std::size_t stride, std:
       unroll<V::lanes>([&](auto i) {
         if (key + i.value < count) {
           const std::uint8_t* at = p + static_cast<std::size_t>(key + i.value) * stride +
-                                   static_cast<std::size_t>(d) * sizeof(typename Q::Block);
-          square[i.value] = n == V::lanes ? load_weights<V, Q>(at) : load_weights_part<V, Q>(at, n);
+                                   static_cast<std::size_t>(d) * sizeof(float);
+          square[i.value] = n == V::lanes ? V::load(at) : V::load_part(at, n);
         } else {
           square[i.value] = V::zero();
         }
@@ -89,10 +88,10 @@ void score_columns(const AttentionScratch& s, const float* const* q, std::int64_
 }
 
 // sums[c][R vectors from d on] += exponentials[c] . values; the last vector may be a part of n lanes.
-template <class V, class Q, int R, int C>
+template <class V, int R, int C>
 [[gnu::noinline]] void value_tile(float* const* sums, const float* exponentials, const std::uint8_t* values,
                                   std::size_t stride, std::int64_t keys, std::int64_t n) {
-  constexpr std::size_t kVector = V::lanes * sizeof(typename Q::Block);
+  constexpr std::size_t kVector = V::lanes * sizeof(float);
   typename V::f32 sum[R][C];
   unroll<R>([&](auto r) {
     unroll<C>([&](auto c) { sum[r.value][c.value] = V::load(sums[c.value] + r.value * V::lanes); });
@@ -100,9 +99,9 @@ template <class V, class Q, int R, int C>
   for (std::int64_t key = 0; key < keys; ++key, values += stride) {
     typename V::f32 value[R];
     if (R > 1 || n == V::lanes)
-      unroll<R>([&](auto r) { value[r.value] = load_weights<V, Q>(values + r.value * kVector); });
+      unroll<R>([&](auto r) { value[r.value] = V::load(values + r.value * kVector); });
     else
-      value[0] = load_weights_part<V, Q>(values, n);
+      value[0] = V::load_part(values, n);
     unroll<C>([&](auto c) {
       const auto e = V::set(exponentials[c.value * kKeys + key]);
       unroll<R>([&](auto r) { sum[r.value][c.value] = V::fma(e, value[r.value], sum[r.value][c.value]); });
@@ -113,7 +112,7 @@ template <class V, class Q, int R, int C>
   });
 }
 
-template <class V, class Q, int C>
+template <class V, int C>
 void value_columns(const AttentionScratch& s, const std::int64_t* active, std::int64_t first,
                    std::int64_t count, const std::uint8_t* values, std::size_t stride, std::int64_t keys,
                    std::int64_t head_dim) {
@@ -127,21 +126,19 @@ void value_columns(const AttentionScratch& s, const std::int64_t* active, std::i
     const float* exponentials = s.scores + first * kKeys;
     std::int64_t d = 0;
     for (; d + kStep <= head_dim; d += kStep, advance(kStep))
-      value_tile<V, Q, V::tile_rows, C>(sums, exponentials,
-                                        values + static_cast<std::size_t>(d) * sizeof(typename Q::Block),
-                                        stride, keys, V::lanes);
+      value_tile<V, V::tile_rows, C>(sums, exponentials, values + static_cast<std::size_t>(d) * sizeof(float),
+                                     stride, keys, V::lanes);
     for (; d < head_dim; d += V::lanes, advance(V::lanes))
-      value_tile<V, Q, 1, C>(sums, exponentials,
-                             values + static_cast<std::size_t>(d) * sizeof(typename Q::Block), stride, keys,
-                             head_dim - d < V::lanes ? head_dim - d : V::lanes);
+      value_tile<V, 1, C>(sums, exponentials, values + static_cast<std::size_t>(d) * sizeof(float), stride,
+                          keys, head_dim - d < V::lanes ? head_dim - d : V::lanes);
   } else if constexpr (C > 1) {
-    value_columns<V, Q, C - 1>(s, active, first, count, values, stride, keys, head_dim);
+    value_columns<V, C - 1>(s, active, first, count, values, stride, keys, head_dim);
   }
 }
 
-template <class V, class Q>
-void attend(const core::AttentionQueries& queries, const core::KeyValueView& kv, std::int64_t head_dim,
-            float scale, void* scratch) {
+template <class V>
+void attention(const core::AttentionQueries& queries, const core::KeyValueView& kv, std::int64_t head_dim,
+               float scale, void* scratch) {
   auto* floats = static_cast<float*>(scratch);
   const AttentionScratch s{floats, floats + head_dim * kKeys,
                            floats + head_dim * kKeys + core::kAttentionTile * kKeys};
@@ -165,7 +162,7 @@ void attend(const core::AttentionQueries& queries, const core::KeyValueView& kv,
         active[count] = i;
         q[count++] = queries.q + i * queries.q_stride;
       }
-    transpose_keys<V, Q>(
+    transpose_keys<V>(
         s.keys, static_cast<const std::uint8_t*>(kv.keys) + static_cast<std::size_t>(begin) * kv.key_stride,
         kv.key_stride, keys, head_dim);
     for (std::int64_t a = 0; a < count; a += V::tile_columns)
@@ -191,9 +188,9 @@ void attend(const core::AttentionQueries& queries, const core::KeyValueView& kv,
     const std::uint8_t* values =
         static_cast<const std::uint8_t*>(kv.values) + static_cast<std::size_t>(begin) * kv.value_stride;
     for (std::int64_t a = 0; a < count; a += V::tile_columns)
-      value_columns<V, Q, V::tile_columns>(s, active, a,
-                                           count - a < V::tile_columns ? count - a : V::tile_columns, values,
-                                           kv.value_stride, keys, head_dim);
+      value_columns<V, V::tile_columns>(s, active, a,
+                                        count - a < V::tile_columns ? count - a : V::tile_columns, values,
+                                        kv.value_stride, keys, head_dim);
   }
   for (std::int64_t i = 0; i < queries.count; ++i) {
     const auto factor = V::set(1 / total[i]);
@@ -203,17 +200,6 @@ void attend(const core::AttentionQueries& queries, const core::KeyValueView& kv,
       store<V>(out + d, V::mul(V::load(sums + d), factor), n);
     });
   }
-}
-
-template <class V>
-void attention(const core::AttentionQueries& queries, const core::KeyValueView& kv, core::DType kv_type,
-               std::int64_t head_dim, float scale, void* scratch) {
-  if (kv_type == core::DType::f32)
-    attend<V, core::F32>(queries, kv, head_dim, scale, scratch);
-  else if (kv_type == core::DType::f16)
-    attend<V, core::F16>(queries, kv, head_dim, scale, scratch);
-  else
-    attend<V, core::BF16>(queries, kv, head_dim, scale, scratch);
 }
 
 }  // namespace

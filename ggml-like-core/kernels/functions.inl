@@ -25,6 +25,23 @@ typename V::f32 exp(typename V::f32 x) {
   return V::scale2(V::add(p, V::set(1.0F)), n);
 }
 
+// 2^x of x <= 0, for what is rounded to 13 bits next: relative error below 3.0e-6, 1.2e-38 where x is below
+// -126.
+template <class V>
+[[gnu::always_inline]] inline typename V::f32 exp2_coarse(typename V::f32 x) {
+  using f32 = typename V::f32;
+  x = V::max(V::set(-126.0F), x);
+  const f32 n = V::round(x);
+  const f32 r = V::sub(x, n);
+  // 1 + r * p(r) in [-1/2, 1/2], p fitted to the least relative error: 2.9e-6 before rounding.
+  f32 p = V::set(0.009582853F);
+  p = V::fma(p, r, V::set(0.055906426F));
+  p = V::fma(p, r, V::set(0.24024099F));
+  p = V::fma(p, r, V::set(0.6931242F));
+  p = V::fma(p, r, V::set(1.0F));
+  return V::scale2_normal(p, n);
+}
+
 // Absolute error below 2e-7.
 template <class V>
 typename V::f32 erf(typename V::f32 x) {

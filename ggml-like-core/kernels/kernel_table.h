@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "ggml-like-core/quant/blocks.h"
+#include "ggml-like-core/quant/kv_block.h"
 
 namespace core {
 
@@ -28,8 +29,7 @@ struct MatKernels {
                   const void* x, std::size_t x_stride, std::int64_t tokens, std::int64_t k);
 };
 
-// Keys and values of one KV head as the cache holds them: [position][head_dim] of F32, F16 or BF16, strides
-// in bytes.
+// Keys and values of one head: [position][head_dim] floats, strides in bytes.
 struct KeyValueView {
   const void* keys;
   std::size_t key_stride;
@@ -46,6 +46,63 @@ struct AttentionQueries {
   std::int64_t q_stride;
   const std::int64_t* n_keys;
   std::int64_t count;
+};
+
+// Queries in fixed point that attend to the same keys: codes [count][stride] of 16-bit integers, 2 *
+// KvBlockLayout::pairs of them set; score = code . key * scale of the query * scale of the key, an exponent
+// of
+// 2. n_keys: as in AttentionQueries, but never falling.
+struct FixedQueries {
+  const std::int16_t* codes;
+  std::int64_t stride;
+  const float* scales;
+  const std::int64_t* n_keys;
+  std::int64_t count;  // at most kFixedTile
+};
+
+// Blocks of one head from position 0 on, and a range of positions to attend to: begin is a multiple of
+// kKvBlock.
+struct FixedKeys {
+  const void* keys;  // aligned to 64
+  const void* values;
+  std::int64_t begin, end;
+};
+
+inline constexpr std::int64_t kFixedTile = 48;  // most queries of one call
+inline constexpr std::int64_t kAttentionPart =
+    512;  // positions of a part: of a fixed length, see FixedAttention
+
+// A query's sums over a range of positions: [width] sums of values, the largest score, the sum of
+// exponentials.
+inline constexpr std::int64_t kPartTail = 16;  // floats behind the sums
+constexpr std::int64_t attention_part_floats(std::int64_t head_dim) {
+  return kv_block_layout(kKv16, head_dim).width + kPartTail;
+}
+
+// Of one type of codes. Rows of heads of more than kMostTurned dimensions are not turned: not for kv4.
+struct KvKernels {
+  // Rounds a row of keys and one of values into place `at` of their blocks.
+  void (*store)(void* key_block, void* value_block, std::int64_t at, const float* k, const float* v,
+                std::int64_t head_dim);
+  // out: 2 * KvBlockLayout::pairs codes of q * scale; returns their scale.
+  float (*round_query)(std::int16_t* out, const float* q, std::int64_t head_dim, float scale);
+  // parts[i] = sums of query i over the positions [begin, end) that it sees. scratch: scratch_bytes(),
+  // aligned to 64.
+  void (*attend)(const FixedQueries& queries, const FixedKeys& kv, float* parts, std::int64_t head_dim,
+                 void* scratch);
+  void (*finish)(float* out, const float* total, std::int64_t head_dim);
+};
+
+// Attention over integers (kv_block.h). The sums of a query are made in parts, over ranges of positions that
+// the caller fixes, and folded in order: a result depends on the ranges, not on who did them.
+struct FixedAttention {
+  KvKernels kv16, kv8, kv4;
+  void (*fold)(float* total, const float* part, std::int64_t head_dim);  // total += part; both saw a position
+  std::size_t (*scratch_bytes)();
+
+  const KvKernels& of(const KvCodes& codes) const {
+    return codes.pair_bytes == kKv16.pair_bytes ? kv16 : codes.pair_bytes == kKv8.pair_bytes ? kv8 : kv4;
+  }
 };
 
 struct KernelTable {
@@ -73,10 +130,11 @@ struct KernelTable {
   // softmax(q . k * scale) . v with a running maximum over blocks of keys that begin at multiples of a fixed
   // length, so that the result for a query does not depend on its neighbours. scratch:
   // attention_scratch_bytes(), aligned to 64, one per thread.
-  void (*attention)(const AttentionQueries& queries, const KeyValueView& kv, DType kv_type,
-                    std::int64_t head_dim, float scale, void* scratch);
+  void (*attention)(const AttentionQueries& queries, const KeyValueView& kv, std::int64_t head_dim,
+                    float scale, void* scratch);
   // For queries.count <= kAttentionTile and any head_dim.
   std::size_t (*attention_scratch_bytes)(std::int64_t head_dim);
+  FixedAttention fixed;
 
   // What this instruction set can do, for measurements. Products in registers, for so many rounds; the number
   // of multiplications and additions done.

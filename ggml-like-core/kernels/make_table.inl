@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ggml-like-core/kernels/attention.inl"
+#include "ggml-like-core/kernels/fixed_attention.inl"
 #include "ggml-like-core/kernels/fixed_mat.inl"
 #include "ggml-like-core/kernels/float_mat.inl"
 #include "ggml-like-core/kernels/kernel_table.h"
@@ -38,6 +39,7 @@ constexpr core::KernelTable make_table(const char* name, std::uint32_t required,
           .softmax = &softmax<V>,
           .attention = &attention<V>,
           .attention_scratch_bytes = &attention_scratch_bytes,
+          .fixed = fixed_attention<V>(),
           .peak_f32 = &peak_f32<V>,
           .peak_int8 = &peak_int8<V>,
           .read_all = &read_all<V>};

@@ -28,6 +28,12 @@ template <class V>
     V::store_part(p, v, n);
 }
 
+// Lanes 0..n-1 of v, the others of rest.
+template <class V>
+[[gnu::always_inline]] inline typename V::f32 first(typename V::f32 v, typename V::f32 rest, std::int64_t n) {
+  return n == V::lanes ? v : V::first(v, rest, n);
+}
+
 template <class V>
 void rms_norm(float* out, const float* x, const float* gain, std::int64_t n, float eps) {
   auto squares = V::zero();
@@ -48,7 +54,7 @@ void layer_norm(float* out, const float* x, const float* gain, const float* bias
   const auto mean = V::set(V::sum(total) / static_cast<float>(n));
   auto squares = V::zero();
   for_pieces<V>(n, [&](std::int64_t i, std::int64_t part) {
-    const auto d = V::first(V::sub(load<V>(x + i, part), mean), V::zero(), part);
+    const auto d = first<V>(V::sub(load<V>(x + i, part), mean), V::zero(), part);
     squares = V::fma(d, d, squares);
   });
   const auto factor = V::set(1 / __builtin_sqrtf(V::sum(squares) / static_cast<float>(n) + eps));
@@ -126,7 +132,7 @@ template <class V>
 float largest(const float* x, std::int64_t n) {
   auto most = V::set(-__builtin_inff());
   for_pieces<V>(n, [&](std::int64_t i, std::int64_t part) {
-    most = V::max(most, V::first(load<V>(x + i, part), most, part));
+    most = V::max(most, first<V>(load<V>(x + i, part), most, part));
   });
   return V::largest(most);
 }
@@ -136,7 +142,7 @@ template <class V>
 float exp_and_sum(float* out, const float* x, float shift, std::int64_t n) {
   auto total = V::zero();
   for_pieces<V>(n, [&](std::int64_t i, std::int64_t part) {
-    const auto e = V::first(exp<V>(V::sub(load<V>(x + i, part), V::set(shift))), V::zero(), part);
+    const auto e = first<V>(exp<V>(V::sub(load<V>(x + i, part), V::set(shift))), V::zero(), part);
     total = V::add(total, e);
     store<V>(out + i, e, part);
   });

@@ -9,6 +9,7 @@
 
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/quant/formats.h"
+#include "ggml-like-core/quant/kv_block.h"
 
 namespace tarsier::cli {
 namespace {
@@ -47,16 +48,16 @@ PromptOptions prompt_options(const Model& model, const PromptFlags& flags) {
   return {.video_outer_markers = outer, .special_tokens_in_text = flags.special_tokens_in_text};
 }
 
-}  // namespace
-
-core::DType plain_format_named(std::string_view flag, std::string_view name) {
+core::DType kv_type_named(const std::string& name) {
+  if (name == "q8") return core::DType::q8_0;
+  if (name == "q4") return core::DType::q4_0;
   const auto dtype = core::format_by_name(name);
-  if (dtype && core::info(*dtype).block_len == 1) return *dtype;
-  std::string names;
-  for (const core::FormatInfo& format : core::kFormats)
-    if (format.block_len == 1) names += (names.empty() ? "" : ", ") + lower(format.name);
-  core::fail(flag, ": there is no type ", name, "; wanted one of ", names);
+  const bool known = dtype && (*dtype == core::DType::f32 || core::kv_codes(*dtype) != nullptr);
+  core::require(known, "--kv-type: there is no type ", name, "; wanted one of f32, f16, bf16, q8, q4");
+  return *dtype;
 }
+
+}  // namespace
 
 void add_model_flag(CLI::App& app, SessionFlags& flags) {
   app.add_option("-m,--model", flags.model, "The model: a GGUF file made by tarsier convert")
@@ -76,8 +77,10 @@ void add_session_flags(CLI::App& app, SessionFlags& flags) {
       ->capture_default_str()
       ->type_name("N")
       ->group("Machine");
-  app.add_option("--kv-type", flags.kv_type, "Type of the KV cache: f32, f16 or bf16")
-      ->default_str("f16; f32 for a model stored in f32")
+  app.add_option("--kv-type", flags.kv_type,
+                 "Type of the KV cache: f32; f16 or bf16 (both 16 bits in fixed point, nearer to f32 than "
+                 "bf16); q8 (half the memory of f16); q4 (a quarter)")
+      ->default_str("f16, q8 over 8192 tokens; f32 for a model stored in f32")
       ->type_name("TYPE")
       ->group("Machine");
 }
@@ -87,7 +90,7 @@ SessionOptions session_options(const SessionFlags& flags, std::size_t expected) 
   options.expected = static_cast<int>(std::min<std::size_t>(expected, std::numeric_limits<int>::max()));
   options.threads = flags.threads;
   options.context = flags.context;
-  if (!flags.kv_type.empty()) options.kv_type = plain_format_named("--kv-type", flags.kv_type);
+  if (!flags.kv_type.empty()) options.kv_type = kv_type_named(lower(flags.kv_type));
   return options;
 }
 

@@ -38,9 +38,6 @@ Prompt make_raw_prompt(const Model& model, const std::string& text, const std::v
 // A JSON file of messages; paths in it are relative to its folder.
 CLI::Option* add_messages_flag(CLI::App& app, std::string& path);
 
-// The plain format (of numbers, not of blocks) called name. Error: the names that there are.
-core::DType plain_format_named(std::string_view flag, std::string_view name);
-
 // All the bytes of standard input.
 std::string read_standard_input();
 

@@ -36,8 +36,9 @@ Value vision_block(Builder& b, const VisionConfig& c, const Weights& w, int bloc
   const Value k = b.rope(b.slice_cols(qkv, d, d), in.rope_cos, in.rope_sin, c.head_dim());
   const Value v = b.slice_cols(qkv, 2 * d, d);
   const float scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim()));
-  const Value attn = b.segment_attention(q, k, v, in.segments,
-                                         {.heads = c.num_heads, .head_dim = c.head_dim(), .scale = scale});
+  const bool exact = w.weight(p + "attn_qkv").dtype == core::DType::f32;
+  const Value attn = b.segment_attention(
+      q, k, v, in.segments, {.heads = c.num_heads, .head_dim = c.head_dim(), .scale = scale, .exact = exact});
   x = b.add(x, b.mat_mul(attn, w.weight(p + "attn_out"), &w.bias(p + "attn_out")));
   const Value m = b.layer_norm(x, w.weight(p + "ln2"), w.bias(p + "ln2"), c.layer_norm_eps);
   const Value up = b.mat_mul(m, w.weight(p + "ffn_up"), &w.bias(p + "ffn_up"), core::Activation::gelu_tanh);

@@ -1,30 +1,36 @@
 #include "src/run/kv_cache.h"
 
 #include "ggml-like-core/base/error.h"
+#include "ggml-like-core/quant/kv_block.h"
 
 namespace tarsier {
 namespace {
 
-std::uint64_t layer_bytes(const TextConfig& c, int capacity, core::DType dtype) {  // of keys, and of values
-  return core::row_bytes(dtype, c.head_dim) * static_cast<std::uint64_t>(c.num_key_value_heads) *
-         static_cast<std::uint64_t>(capacity);
+core::KvHeadBytes layer_bytes(const TextConfig& c, int capacity, core::DType dtype) {
+  const core::KvHeadBytes head = core::kv_head_bytes(dtype, c.head_dim, capacity);
+  const auto heads = static_cast<std::size_t>(c.num_key_value_heads);
+  return {heads * head.keys, heads * head.values};
 }
 
 }  // namespace
 
 std::uint64_t KvCache::bytes(const TextConfig& config, int capacity, core::DType dtype) {
-  return 2 * layer_bytes(config, capacity, dtype) * static_cast<std::uint64_t>(config.num_hidden_layers);
+  const core::KvHeadBytes layer = layer_bytes(config, capacity, dtype);
+  return static_cast<std::uint64_t>(config.num_hidden_layers) * (layer.keys + layer.values);
 }
 
 KvCache::KvCache(const TextConfig& config, int capacity, core::DType dtype)
     : capacity_(capacity), dtype_(dtype), buffer_(bytes(config, capacity, dtype)) {
-  const bool known = dtype == core::DType::f32 || dtype == core::DType::f16 || dtype == core::DType::bf16;
-  core::require(known, "KV cache type: found ", core::info(dtype).name, ", wanted F32, F16 or BF16");
-  const std::uint64_t each = layer_bytes(config, capacity, dtype);
-  for (int i = 0; i < config.num_hidden_layers; ++i) {
-    std::byte* const keys = buffer_.data() + 2 * each * static_cast<std::uint64_t>(i);
-    layers_.push_back({.keys = keys, .values = keys + each});
-  }
+  const bool known = dtype == core::DType::f32 || core::kv_codes(dtype) != nullptr;
+  core::require(known, "KV cache type: found ", core::info(dtype).name,
+                ", wanted F32, F16, BF16, Q8_0 or Q4_0");
+  core::require(dtype != core::DType::q4_0 || config.head_dim <= core::kMostTurned,
+                "KV cache type Q4_0: found heads of ", config.head_dim, " dimensions, wanted at most ",
+                core::kMostTurned);
+  const core::KvHeadBytes layer = layer_bytes(config, capacity, dtype);
+  layers_.reserve(static_cast<std::size_t>(config.num_hidden_layers));
+  for (std::byte* at = buffer_.data(); layers_.size() < layers_.capacity(); at += layer.keys + layer.values)
+    layers_.push_back({.keys = at, .values = at + layer.keys});
 }
 
 core::KvView KvCache::view(int past) const {

@@ -42,9 +42,11 @@ SessionOptions Timeline::resolve(const LoadedModel& model, SessionOptions option
   if (options.chunk == 0) options.chunk = c.moe.num_experts > 0 ? kMoeChunk : kChunk;
   core::require(options.chunk > 0, "chunk: found ", options.chunk, ", wanted at least 1");
   options.chunk = std::min(options.chunk, options.context);
-  if (!options.kv_type)
-    options.kv_type =
-        model.weights["blk.0.attn_q.weight"].dtype == core::DType::f32 ? core::DType::f32 : core::DType::f16;
+  if (!options.kv_type) {
+    const bool exact = model.weights["blk.0.attn_q.weight"].dtype == core::DType::f32;
+    const core::DType rounded = options.context > kDefaultContext ? core::DType::q8_0 : core::DType::f16;
+    options.kv_type = exact ? core::DType::f32 : rounded;
+  }
   return options;
 }
 

@@ -24,11 +24,13 @@ namespace tarsier {
 struct SessionOptions {
   // Tokens that fit. 0: 8,192 or `expected` if that is more, within what the model was made for.
   int context = 0;
-  int expected = 0;                    // tokens of the prompt and the answer to come
-  int threads = 0;                     // 0: all cores
-  int chunk = 0;                       // tokens of a prompt read at once; 0: 512, 2048 with experts
-  std::optional<core::DType> kv_type;  // f32, f16 or bf16; default f32 for a model stored in F32, else f16
-  std::string isa;                     // kernel table; empty: TARSIER_ISA, or the best
+  int expected = 0;  // tokens of the prompt and the answer to come
+  int threads = 0;   // 0: all cores
+  int chunk = 0;     // tokens of a prompt read at once; 0: 512, 2048 with experts
+  // f32, f16 or bf16 (the same 16 bits: quant/kv_block.h), q8_0, q4_0. Default: f32 for a model stored in
+  // F32, else f16, and q8_0 where the context is over 8,192 tokens.
+  std::optional<core::DType> kv_type;
+  std::string isa;    // kernel table; empty: TARSIER_ISA, or the best
   bool blas = false;  // float products by OpenBLAS: an independent check; bits then depend on chunks
 };
 

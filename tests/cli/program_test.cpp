@@ -241,8 +241,10 @@ TEST_F(Program, inspect_tells_types_memory_and_kernels) {
   const json j = json::parse(test::run("tarsier inspect --json --context 1000 " + model()).out);
   EXPECT_EQ(j["total"]["weights"].get<long>(),
             j["text"]["weights"].get<long>() + j["vision"]["weights"].get<long>());
-  // keys and values x 4 layers x 2 heads x 64 x 2 bytes
-  EXPECT_EQ(j["memory"]["kv_cache"].get<long>(), 2L * 4 * 2 * 64 * 2 * 1000);
+  // keys and values x 4 layers x 2 heads x (64 x 2 bytes and a scale), in blocks of 64 positions
+  EXPECT_EQ(j["memory"]["kv_cache"].get<long>(), 2L * 4 * 2 * (64 * 2 + 4) * 1024);
+  const json q8 = json::parse(test::run("tarsier inspect --json --context 1000 --kv-type q8 " + model()).out);
+  EXPECT_EQ(q8["memory"]["kv_cache"].get<long>(), 2L * 4 * 2 * (64 + 4) * 1024);
 }
 
 TEST_F(Program, inspect_says_why_a_file_cannot_run) {

@@ -37,7 +37,7 @@ TEST(Cost, of_attention_is_the_cache_with_the_tokens_of_this_run) {
   b.output(b.cached_attention(q, k, k, {.layer = 0, .heads = 4, .kv_heads = 2, .head_dim = 16, .scale = 1}));
   const core::Graph graph = std::move(b).build();
   const core::Cost c = total(graph, {.layers = {}, .dtype = DType::f16, .capacity = 100, .past = 10});
-  EXPECT_EQ(c.bytes, 2 * 2 * 16 * 2 * (10 + 3));
+  EXPECT_EQ(c.bytes, 2 * 2 * (16 * 2 + 4) * (10 + 3));  // 16 bits and a scale for each row
   EXPECT_EQ(c.ops, 4 * 3 * 4 * 16 * (10 + 1.5));
 }
 

@@ -66,6 +66,9 @@ TEST(Select, every_pointer_of_every_table_is_set) {
     EXPECT_TRUE(t->rms_norm && t->layer_norm && t->rope && t->add && t->multiply_add && t->silu_mul &&
                 t->gelu_tanh && t->gelu_erf && t->softmax && t->attention && t->attention_scratch_bytes)
         << t->name;
+    for (const KvKernels* kv : {&t->fixed.kv16, &t->fixed.kv8, &t->fixed.kv4})
+      EXPECT_TRUE(kv->store && kv->round_query && kv->attend && kv->finish) << t->name;
+    EXPECT_TRUE(t->fixed.fold && t->fixed.scratch_bytes) << t->name;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "ggml-like-core/kernels/select.h"
+#include "ggml-like-core/quant/formats.h"
 #include "src/model/vision.h"
 #include "tests/model_files.h"
 #include "tests/safetensors_file.h"
@@ -233,6 +234,27 @@ TEST_P(Fixtures, threads_chunks_and_prefix_reuse_do_not_change_a_bit) {
         EXPECT_EQ(again.log_probs, wanted.log_probs);
         EXPECT_GT(whole.stats().reused_tokens, 0);
       }
+    }
+  }
+}
+
+// As the test before, for every type of cache on the best table.
+TEST_P(Fixtures, no_type_of_cache_lets_threads_or_chunks_change_a_bit) {
+  const test::ModelFile file(GetParam(), "q8_0", "bf16");
+  for (const core::DType kv_type :
+       {core::DType::f32, core::DType::f16, core::DType::bf16, core::DType::q8_0, core::DType::q4_0}) {
+    for (const test::FixtureCase& c : test::fixture_cases(GetParam())) {
+      SCOPED_TRACE(std::string(core::info(kv_type).name) + " " + c.name());
+      const tarsier::Prompt prompt = test::fixture_prompt(*file.model(), c);
+      const tarsier::GenerateOptions greedy{.sampling = tarsier::SamplingOptions{.temperature = 0},
+                                            .max_tokens = 8,
+                                            .stop_at_end_of_turn = false};
+      tarsier::Session whole(file.model(), {.threads = 1, .chunk = 4096, .kv_type = kv_type});
+      const auto wanted = tarsier::generate(whole, prompt, greedy);
+      const auto again = tarsier::generate(whole, prompt, greedy);
+      tarsier::Session pieces(file.model(), {.threads = 2, .chunk = 7, .kv_type = kv_type});
+      EXPECT_EQ(tarsier::generate(pieces, prompt, greedy).log_probs, wanted.log_probs);
+      EXPECT_EQ(again.log_probs, wanted.log_probs);
     }
   }
 }

@@ -6,13 +6,16 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <optional>
 
+#include "ggml-like-core/quant/formats.h"
 #include "tests/model_files.h"
 #include "tests/safetensors_file.h"
 
 namespace {
 
 constexpr double kMostQ8Divergence = 1e-3;  // mean over tokens, nats
+constexpr double kMostQ4CacheDivergence = 0.05;
 
 // prompt with more text tokens behind it.
 tarsier::Prompt extended(tarsier::Prompt prompt, const std::vector<int>& ids) {
@@ -30,9 +33,9 @@ tarsier::Prompt extended(tarsier::Prompt prompt, const std::vector<int>& ids) {
 using Rows = std::vector<std::vector<float>>;
 
 Rows all_logits(const std::shared_ptr<const tarsier::Model>& model, const tarsier::Prompt& prompt,
-                const tarsier::RunControl& control = {}) {
+                const tarsier::RunControl& control = {}, std::optional<core::DType> kv_type = {}) {
   Rows rows;
-  tarsier::Session session(model);
+  tarsier::Session session(model, {.kv_type = kv_type});
   session.read_all(
       prompt, [&](int, std::span<const float> logits) { rows.emplace_back(logits.begin(), logits.end()); },
       control);
@@ -96,6 +99,29 @@ Mean measure(const std::string& name, const std::string& type, const std::string
             << ": mean KL " << mean.mean() << ", worst " << mean.worst << " over " << mean.count
             << " tokens\n";
   return mean;
+}
+
+// The same of the F32 file with a cache of another type.
+Mean measure_cache(const std::string& name, core::DType kv_type) {
+  const test::ModelFile exact(name);
+  Mean mean;
+  for (const test::FixtureCase& c : test::fixture_cases(name)) {
+    const auto ids = test::read_json(c.folder + "/result.json").at("greedy_ids").get<std::vector<int>>();
+    const tarsier::Prompt prompt = extended(test::fixture_prompt(*exact.model(), c), ids);
+    const Rows from = all_logits(exact.model(), prompt);
+    const Rows to = all_logits(exact.model(), prompt, {}, kv_type);
+    for (std::size_t i = 0; i < from.size(); ++i) mean.add(divergence(from[i], to[i]));
+  }
+  std::cout << name << " f32, cache " << core::info(kv_type).name << ": mean KL " << mean.mean() << ", worst "
+            << mean.worst << " over " << mean.count << " tokens\n";
+  return mean;
+}
+
+// A cache costs less than weights of the same size: a tenth of what is allowed for them in 16 bits.
+TEST(Quantized, a_cache_in_fixed_point_is_close_to_f32) {
+  EXPECT_LT(measure_cache("tiny-vl-dense", core::DType::f16).mean(), kMostQ8Divergence / 10);
+  EXPECT_LT(measure_cache("tiny-vl-dense", core::DType::q8_0).mean(), kMostQ8Divergence);
+  EXPECT_LT(measure_cache("tiny-vl-dense", core::DType::q4_0).mean(), kMostQ4CacheDivergence);
 }
 
 TEST(Quantized, q8_0_dense_is_close_to_f32) {

@@ -186,6 +186,11 @@ struct Avx2 {
                      _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1)));
   }
   static Words widen_i8(const void* p) { return _mm256_cvtepi8_epi16(load8(p)); }
+  static Words widen_i4(const void* p) {
+    const __m256i bytes = load_u8(p);
+    const __m256i nibbles = and_i32(or_i32(bytes, shift_left<12>(bytes)), 0x000f000fU);
+    return _mm256_sub_epi16(nibbles, _mm256_set1_epi16(8));
+  }
   static f32 scale2_normal(f32 v, f32 n) {
     return _mm256_castsi256_ps(
         _mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23)));

@@ -199,6 +199,11 @@ struct Avx512 {
   static Words widen_i8(const void* p) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
   }
+  static Words widen_i4(const void* p) {
+    const __m512i bytes = load_u8(p);
+    const __m512i nibbles = and_i32(or_i32(bytes, shift_left<12>(bytes)), 0x000f000fU);
+    return _mm512_sub_epi16(nibbles, _mm512_set1_epi16(8));
+  }
   static f32 scale2_normal(f32 v, f32 n) { return scale2(v, n); }
 
  private:

@@ -183,6 +183,11 @@ struct Neon {
   static Words widen_i8(const void* p) {
     return vreinterpretq_u8_s16(vmovl_s8(vreinterpret_s8_u8(vld1_u8(static_cast<const std::uint8_t*>(p)))));
   }
+  static Words widen_i4(const void* p) {
+    const i32 bytes = load_u8(p);
+    const i32 nibbles = and_i32(or_i32(bytes, shift_left<12>(bytes)), 0x000f000fU);
+    return vreinterpretq_u8_s16(vsubq_s16(vreinterpretq_s16_s32(nibbles), vdupq_n_s16(8)));
+  }
   static f32 scale2_normal(f32 v, f32 n) { return mul(v, power2(vcvtnq_s32_f32(n))); }
 
  private:

@@ -161,6 +161,10 @@ struct Scalar {
     const auto pair = read<BytePair>(p);
     return (word(pair.low) & 0xffffU) | word(pair.high) << 16;
   }
+  static Words widen_i4(const void* p) {  // lanes bytes: low and high nibble, both - 8
+    const auto byte = read<std::uint8_t>(p);
+    return (word((byte & 15) - 8) & 0xffffU) | word((byte >> 4) - 8) << 16;
+  }
   // v * 2^n, n integral; v and the result are normal.
   static f32 scale2_normal(f32 v, f32 n) { return v * power2(static_cast<int>(n)); }
 
