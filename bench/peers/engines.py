@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+CONVERT_LIMIT = 3600  # seconds, for what is done once
 LLAMA_OPTIONS = {"CMAKE_ARGS": "-DGGML_NATIVE=ON"}
 
 
@@ -90,7 +91,7 @@ class LlamaCpp:
         self.python, self.models, self.threads = models.python, models, options.threads
 
     def quantize(self, source, target):
-        worker(self.python, "worker_llama.py", {"do": "quantize", "model": source, "output": target, "threads": self.threads}, 3600)
+        worker(self.python, "worker_llama.py", {"do": "quantize", "model": source, "output": target, "threads": self.threads}, CONVERT_LIMIT)
 
     def variants(self, row, files):
         if not files:
@@ -201,7 +202,9 @@ class OpenVino:
             raise Failure("not measured")
 
     def measure(self, row, job, runs, threads, limit):
-        return worker(self.python, "worker_openvino.py", {"do": row.do, "runs": runs, "threads": threads, **row.work, **job}, limit)
+        job = {"do": row.do, "threads": threads, **row.work, **job}
+        worker(self.python, "worker_openvino.py", {**job, "runs": -1}, CONVERT_LIMIT)
+        return worker(self.python, "worker_openvino.py", {**job, "runs": runs}, limit)
 
 
 PEERS = (LlamaCpp, Ik, Torch, OpenVino)

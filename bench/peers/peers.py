@@ -112,6 +112,7 @@ def all_figures(options):
         try:
             files = files_for(row, models, options, cache) if chosen or options.make_only else None
             if options.make_only:
+                list(engines.Tarsier(options, models).variants(row, files))
                 continue
             found = {e.name: measure(e(options, models), row, files, options) for e in [engines.Tarsier, *chosen]}
         except (RuntimeError, OSError) as error:  # not even a checkpoint

@@ -139,6 +139,7 @@ struct KernelTable {
   // What this instruction set can do, for measurements. Products in registers, for so many rounds; the number
   // of multiplications and additions done.
   double (*peak_f32)(std::int64_t rounds);
+  double (*peak_16_bit)(std::int64_t rounds);
   double (*peak_int8)(std::int64_t rounds);
   // The sum of x[n], read at once. n: a multiple of 128.
   float (*read_all)(const float* x, std::int64_t n);

@@ -41,6 +41,7 @@ constexpr core::KernelTable make_table(const char* name, std::uint32_t required,
           .attention_scratch_bytes = &attention_scratch_bytes,
           .fixed = fixed_attention<V>(),
           .peak_f32 = &peak_f32<V>,
+          .peak_16_bit = &peak_16_bit<V>,
           .peak_int8 = &peak_int8<V>,
           .read_all = &read_all<V>};
 }

@@ -70,6 +70,35 @@ double peak_int8(std::int64_t rounds) {
   return 2.0 * 4 * V::lanes * kRows * kColumns * kChain * static_cast<double>(rounds);
 }
 
+// Products of 16 bits: of integers where the kernels of F16 and BF16 use them, else of floats.
+template <class V>
+double peak_16_bit(std::int64_t rounds) {
+  if constexpr (V::fixed) {
+    constexpr int kSums = 12;
+    constexpr int kColumns = 4;
+    alignas(64) std::uint8_t bytes[4 * V::lanes] = {};
+    alignas(64) std::uint8_t x[4 * kColumns] = {};  // zeros: no sum overflows
+    forget(bytes);
+    forget(x);
+    auto words = V::load_words(bytes);
+    typename V::i32 sum[kSums];
+    unroll<kSums>([&](auto i) {
+      auto begin = V::set_i32(0);
+      forget(begin);
+      sum[i.value] = begin;
+    });
+    for (std::int64_t round = 0; round < rounds; ++round)
+      unroll<kSums>([&](auto i) {
+        if constexpr (decltype(i)::value % kColumns == 0) forget(words);
+        sum[i.value] = V::dot2(sum[i.value], words, x + 4 * (i.value % kColumns));
+      });
+    unroll<kSums>([&](auto i) { use(sum[i.value]); });
+    return 2.0 * 2 * V::lanes * kSums * static_cast<double>(rounds);
+  } else {
+    return peak_f32<V>(rounds);
+  }
+}
+
 // n: a multiple of 8 * V::lanes.
 template <class V>
 float read_all(const float* x, std::int64_t n) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ggml-like-core/backend/cpu/machine_limits.h"
@@ -49,7 +50,9 @@ struct Work {
   void add(const Cost& c, const MachineLimits& limits) {
     ops += c.ops;
     bytes += c.bytes;
-    compute_seconds += c.ops / (core::info(c.dtype).block_len > 1 ? limits.int8_ops : limits.f32_ops);
+    compute_seconds += c.ops / (core::info(c.dtype).block_len > 1 ? limits.int8_ops
+                                : c.dtype == core::DType::f32     ? limits.f32_ops
+                                                                  : limits.half_ops);
   }
   void add(const Work& other) {
     ops += other.ops;
@@ -255,10 +258,10 @@ bool Bench::run_image() {
   for (int i = 0; i < flags_.repeat; ++i) {
     Session session(model_, options_);
     Prompt prompt;
-    const Image picture = random_picture();
+    Image picture = random_picture();
     processor_seconds.push_back(seconds_of([&] {
       prompt = build_prompt(model.prompt_context(), question(kQuestion, {"random pixels"}), {},
-                            [&](const std::string&) { return picture; });
+                            [&](const std::string&) { return std::move(picture); });
     }));
     if (session.sync(prompt, control_).empty()) return false;
     const SessionStats& stats = session.stats();
@@ -291,6 +294,7 @@ json Bench::to_json() const {
                 {"threads", threads_},
                 {"gb_per_second", limits_.bytes / 1e9},
                 {"f32_gops", limits_.f32_ops / 1e9},
+                {"half_gops", limits_.half_ops / 1e9},
                 {"int8_gops", limits_.int8_ops / 1e9}}},
               {"repeat", flags_.repeat}};
   if (image_) {
@@ -313,11 +317,11 @@ json Bench::to_json() const {
 std::string Bench::to_text() const {
   std::string text = fmt::format(
       "{}: {}, kernels {}, {} thread{}\n"
-      "limits: memory {:.1f} GB/s, int8 {:.0f} GOP/s, f32 {:.0f} GOP/s\n\n"
+      "limits: memory {:.1f} GB/s, int8 {:.0f} GOP/s, 16 bit {:.0f} GOP/s, f32 {:.0f} GOP/s\n\n"
       "{:<20} {:>7} {:>9} {:>19} {:>9} {:>7} {:>8} {:>6}\n",
       model_->path(), bytes_text(static_cast<double>(model_->loaded().weights.bytes())), table_->name,
-      threads_, threads_ == 1 ? "" : "s", limits_.bytes / 1e9, limits_.int8_ops / 1e9, limits_.f32_ops / 1e9,
-      "", "tokens", "seconds", "min .. max", "tok/s", "GB/s", "GOP/s", "limit");
+      threads_, threads_ == 1 ? "" : "s", limits_.bytes / 1e9, limits_.int8_ops / 1e9, limits_.half_ops / 1e9,
+      limits_.f32_ops / 1e9, "", "tokens", "seconds", "min .. max", "tok/s", "GB/s", "GOP/s", "limit");
   const auto row = [&](const std::string& name, const Measured& m) {
     const double s = m.median();
     text += fmt::format("{:<20} {:>7} {:>9.3f} {:>19} {:>9.1f} {:>7.1f} {:>8.0f} {:>4.0f} %\n", name,

@@ -12,6 +12,7 @@ TEST(MachineLimits, are_measured_with_any_number_of_threads) {
     const core::MachineLimits limits = core::measure_limits(core::selected_table(), team);
     EXPECT_GT(limits.bytes, 0);
     EXPECT_GT(limits.f32_ops, 0);
+    EXPECT_GT(limits.half_ops, 0);
     EXPECT_GT(limits.int8_ops, 0);
   }
 }

@@ -271,7 +271,7 @@ TEST_F(Program, bench_measures_what_is_asked_for) {
   ASSERT_EQ(o.code, 0) << o.err;
   EXPECT_EQ(o.err, "");
   const json j = json::parse(o.out);
-  for (const char* figure : {"gb_per_second", "f32_gops", "int8_gops", "threads"})
+  for (const char* figure : {"gb_per_second", "f32_gops", "half_gops", "int8_gops", "threads"})
     EXPECT_GT(j["machine"][figure].get<double>(), 0) << figure;
   for (const char* part : {"image", "first_token", "prompt", "generate"}) {
     for (const char* figure : {"tokens", "seconds", "seconds_min", "tokens_per_second", "gops",

@@ -32,8 +32,8 @@ TEST(Cost, of_a_product_is_its_weights_and_two_operations_for_each_and_token) {
 
 TEST(Cost, of_attention_is_the_cache_with_the_tokens_of_this_run) {
   Builder b;
-  const Value q = b.input("q", 3, 4 * 16);
-  const Value k = b.input("k", 3, 2 * 16);
+  const Value q = b.input("q", 3, 64);
+  const Value k = b.input("k", 3, 32);
   b.output(b.cached_attention(q, k, k, {.layer = 0, .heads = 4, .kv_heads = 2, .head_dim = 16, .scale = 1}));
   const core::Graph graph = std::move(b).build();
   const core::Cost c = total(graph, {.layers = {}, .dtype = DType::f16, .capacity = 100, .past = 10});

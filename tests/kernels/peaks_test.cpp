@@ -8,7 +8,7 @@ namespace {
 
 TEST(Peaks, count_operations_by_rounds) {
   for (const KernelTable* t : supported_tables())
-    for (const auto peak : {t->peak_f32, t->peak_int8}) {
+    for (const auto peak : {t->peak_f32, t->peak_16_bit, t->peak_int8}) {
       const double once = peak(1);
       EXPECT_GT(once, 0) << t->name;
       EXPECT_EQ(peak(7), 7 * once) << t->name;

@@ -80,6 +80,7 @@ double bytes_a_second(ThreadTeam& team, float (*read_all)(const float*, std::int
 MachineLimits measure_limits(const KernelTable& table, ThreadTeam& team) {
   return {.bytes = bytes_a_second(team, table.read_all),
           .f32_ops = ops_a_second(team, table.peak_f32),
+          .half_ops = ops_a_second(team, table.peak_16_bit),
           .int8_ops = ops_a_second(team, table.peak_int8)};
 }
 

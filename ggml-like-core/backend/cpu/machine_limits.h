@@ -9,7 +9,8 @@ namespace core {
 // Of all threads together, a second. Operations: multiplications and additions.
 struct MachineLimits {
   double bytes = 0;     // of memory, read
-  double f32_ops = 0;   // products of floats, also those that weights of 16 bits are widened to
+  double f32_ops = 0;   // products of floats
+  double half_ops = 0;  // products of F16 and BF16, as the kernels of this table multiply them
   double int8_ops = 0;  // products of quantized weights
 };
 
