@@ -117,17 +117,19 @@ def all_figures(options):
             found = {e.name: measure(e(options, models), row, files, options) for e in [engines.Tarsier, *chosen]}
         except (RuntimeError, OSError) as error:  # not even a checkpoint
             found = {"tarsier": {"why": str(error)}}
-        figures.append({"name": row.name, "title": row.title, "unit": row.unit, "wanted": row.wanted, "engines": found})
+        figures.append({"name": row.name, "title": row.title, "unit": row.unit, "wanted": row.wanted, "share_wanted": row.share, "engines": found})
     return figures
 
 
-def ratio(figure):
-    """How many times as fast as the best peer; None where one is missing."""
-    ours = figure["engines"]["tarsier"].get("median")
-    theirs = [(e["median"] / e["tokens"] if figure["unit"] != "s" else e["median"]) for name, e in figure["engines"].items() if name != "tarsier" and "median" in e]
-    if ours is None or not theirs:
-        return None
-    return min(theirs) / (ours / figure["engines"]["tarsier"]["tokens"] if figure["unit"] != "s" else ours)
+def ratios(figure):
+    """By peer that was measured: how many times as fast as it we are."""
+    def seconds(found):
+        return found["median"] / (found["tokens"] if figure["unit"] != "s" else 1)
+
+    ours = figure["engines"]["tarsier"]
+    if "median" not in ours:
+        return {}
+    return {name: seconds(e) / seconds(ours) for name, e in figure["engines"].items() if name != "tarsier" and "median" in e}
 
 
 def cell(found):
@@ -156,13 +158,14 @@ def markdown(figures, options):
     names = ["tarsier"] + [peer.name for peer in options.peers]
     lines = [f"## {datetime.date.today()}, beside its peers: {machine_text(figures, options)}", "",
              f"`bench/peers/peers.py{' --quick' if options.quick else ''} --runs {options.runs} --threads {options.threads}`: random weights, medians of {options.runs} runs, every engine with its best flags, in turn.",
-             "The ratio says how many times as fast as the best peer; the limit is what `tarsier bench` finds that this machine could do.", "",
-             "| work | unit | " + " | ".join(names) + " | ratio | wanted | of the limit |", "|---|---|" + "---|" * (len(names) + 3)]
+             "Behind a peer's figure: how many times as fast Tarsier is, and in brackets how many were wanted. The limit is what `tarsier bench` finds that this machine could do.", "",
+             "| work | unit | " + " | ".join(names) + " | of the limit |", "|---|---|" + "---|" * (len(names) + 1)]
     for f in figures:
-        times = ratio(f)
+        times = ratios(f)
+        cells = [cell(f["engines"].get(n)) + (f", **x {times[n]:.2f}** ({f['wanted'][n]:.2f})" if n in times else "") for n in names]
         share = f["engines"]["tarsier"].get("share_of_limit")
-        lines.append(f"| {f['title']} | {f['unit']} | " + " | ".join(cell(f["engines"].get(n)) for n in names) +
-                     f" | {'' if times is None else f'{times:.2f}'} | {f['wanted']:.2f} | {'' if share is None else f'{100 * share:.0f} %'} |")
+        wanted = f" ({100 * f['share_wanted']:.0f} %)" if f["share_wanted"] else ""
+        lines.append(f"| {f['title']} | {f['unit']} | " + " | ".join(cells) + f" | {'' if share is None else f'{100 * share:.0f} %{wanted}'} |")
     reasons = [f"- {f['title']}, {name}: {e['why']}" for f in figures for name, e in f["engines"].items() if e.get("why")]
     if reasons:
         lines += ["", "Not measured:", "", *reasons]

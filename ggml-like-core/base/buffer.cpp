@@ -73,6 +73,13 @@ void MappedFile::unmap() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void will_need(const void* p, std::size_t size) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(p) / page * page;
+  const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(p) + size;
+  static_cast<void>(::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED));
+}
+
 void MappedFile::will_need(std::size_t offset, std::size_t size) const {
   advise(data_, size_, offset, size, MADV_WILLNEED);
 }

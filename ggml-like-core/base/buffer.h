@@ -60,4 +60,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// A hint that [p, p + size) of a mapped file will be read soon: the kernel starts to fetch what is not in
+// memory.
+void will_need(const void* p, std::size_t size);
+
 }  // namespace core

@@ -41,6 +41,8 @@ struct RunHooks {
   std::function<void(const ValueInfo&, const void*)>
       observe;                                // after an operation, each output; inputs before the first one
   std::function<void(double work)> progress;  // work done so far, in op_work units; often
+  bool fetch_experts =
+      false;  // weights do not all fit in memory: ask for routed experts before they are read
 };
 
 class Backend {

@@ -16,6 +16,7 @@ bool Runner::run(const core::Plan& plan, const core::Bindings& bindings, const R
   if (memory_.size() < need) memory_ = {}, memory_ = core::AlignedBuffer(need);
   core::RunHooks hooks;
   hooks.cancel = control.cancel;
+  hooks.fetch_experts = fetch_experts_;
   double total = 0;
   if (progress) {
     for (const core::Node& node : plan.graph.nodes)

@@ -24,6 +24,8 @@ class Runner {
   std::uint64_t bytes(const core::Plan& plan) const {
     return plan.arena_bytes + backend_.workspace_bytes(plan);
   }
+  // The model is larger than memory: routed experts are fetched ahead.
+  void fetch_experts(bool on) { fetch_experts_ = on; }
   // Runs plan; progress(share) gets 0 .. 1. False: cancelled. What namer throws is thrown again here, after
   // the run has ended.
   bool run(const core::Plan& plan, const core::Bindings& bindings, const RunControl& control,
@@ -38,6 +40,7 @@ class Runner {
  private:
   core::CpuBackend backend_;
   core::AlignedBuffer memory_;
+  bool fetch_experts_ = false;
 };
 
 // Hands values to control.values under their public names. tokens: rows are tokens of a text, [1, n, cols];

@@ -56,7 +56,8 @@ bool CpuBackend::run(const Plan& plan, const Bindings& bindings, std::span<std::
                 memory.data(),
                 shared,
                 shared + w.shared + w.each * static_cast<std::size_t>(worker.index()),
-                blas_};
+                blas_,
+                hooks.fetch_experts};
     double done = 0;
     for (std::size_t n = 0; n < plan.graph.nodes.size(); ++n) {
       const Node& node = plan.graph.nodes[n];

@@ -25,6 +25,7 @@ struct OpContext {
   std::byte* shared;  // Workspace::shared bytes, aligned to 64
   std::byte* each;    // Workspace::each bytes, aligned to 64
   bool blas;
+  bool fetch_experts;  // RunHooks'
 
   const ValueInfo& info(Value v) const { return plan->graph.info(v); }
   const void* data(Value v) const {

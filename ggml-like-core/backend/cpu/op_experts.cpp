@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ggml-like-core/backend/cpu/op_context.h"
+#include "ggml-like-core/base/buffer.h"
 #include "ggml-like-core/base/numbers.h"
 
 namespace core {
@@ -112,6 +113,10 @@ void run_op(const Experts& op, const Node& node, OpContext& c) {
     for (std::int32_t s = 0; s < l.slots; ++s) slot_of[begin[ids[s]]++] = s;
     for (std::int64_t e = op.gate->experts; e > 0; --e) begin[e] = begin[e - 1];
     begin[0] = 0;
+    if (c.fetch_experts)
+      for (std::int32_t a = 1; a <= active[0]; ++a)
+        for (const Weight* w : {op.gate, op.up, op.down})
+          will_need(w->expert(active[a]), w->row_stride() * static_cast<std::size_t>(w->rows));
   }
   c.rows(l.n, [&](std::int64_t t) {
     convert_row(x_mat, c.blas, c.shared + l.converted + l.x_row * static_cast<std::size_t>(t),

@@ -1,0 +1,55 @@
+#include "ggml-like-core/base/system_memory.h"
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+namespace core {
+namespace {
+
+constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
+
+// The number that a file holds; "max" and files that are not there limit nothing.
+std::uint64_t number_in(const std::string& path) {
+  std::uint64_t n = 0;
+  return std::ifstream(path) >> n ? n : kUnlimited;
+}
+
+std::uint64_t mem_available(const std::string& path) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string name;
+    std::uint64_t kib = 0;
+    if (words >> name >> kib && name == "MemAvailable:") return kib * 1024;
+  }
+  return kUnlimited;
+}
+
+}  // namespace
+
+std::uint64_t available_memory(const std::string& root) {
+  std::uint64_t least = mem_available(root + "/proc/meminfo");
+  std::ifstream groups(root + "/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {  // "0::/a/b" or "4:memory:/a/b"
+    const auto first = line.find(':');
+    const auto second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    std::string group = line.substr(second + 1);
+    const bool unified = controllers.empty();
+    if (!unified && controllers != "memory") continue;
+    // A group is held to the limits of all groups around it.
+    while (true) {
+      least = std::min(
+          least, unified ? number_in(root + "/sys/fs/cgroup" + group + "/memory.max")
+                         : number_in(root + "/sys/fs/cgroup/memory" + group + "/memory.limit_in_bytes"));
+      if (group.empty()) break;
+      group.resize(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
+    }
+  }
+  return least;
+}
+
+}  // namespace core

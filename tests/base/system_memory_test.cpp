@@ -1,0 +1,45 @@
+#include "ggml-like-core/base/system_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/temp_folder.h"
+
+namespace {
+
+class AvailableMemory : public testing::Test {
+ protected:
+  void file(const std::string& path, const std::string& text) {
+    const std::filesystem::path at = root() + path;
+    std::filesystem::create_directories(at.parent_path());
+    std::ofstream(at) << text;
+  }
+  std::string root() const { return folder_.path(); }
+  test::TempFolder folder_;
+};
+
+TEST_F(AvailableMemory, is_what_the_kernel_calls_available) {
+  file("/proc/meminfo", "MemTotal:       2000 kB\nMemAvailable:    1000 kB\n");
+  EXPECT_EQ(core::available_memory(root()), 1024000U);
+  EXPECT_GT(core::available_memory(), 0U);
+}
+
+TEST_F(AvailableMemory, is_held_to_every_group_around_the_process) {
+  file("/proc/meminfo", "MemAvailable:    1000 kB\n");
+  file("/proc/self/cgroup", "0::/slice/job\n");
+  file("/sys/fs/cgroup/slice/job/memory.max", "max\n");
+  EXPECT_EQ(core::available_memory(root()), 1024000U);
+  file("/sys/fs/cgroup/slice/memory.max", "5000\n");
+  EXPECT_EQ(core::available_memory(root()), 5000U);
+  file("/proc/self/cgroup", "4:memory:/job\n1:cpu:/\n0::/\n");
+  file("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "4000\n");
+  EXPECT_EQ(core::available_memory(root()), 4000U);
+}
+
+TEST_F(AvailableMemory, is_unlimited_where_nothing_tells) {
+  EXPECT_EQ(core::available_memory(root()), ~std::uint64_t{0});
+}
+
+}  // namespace
