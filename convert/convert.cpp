@@ -81,7 +81,7 @@ ConvertResult convert(const ConvertOptions& options, core::ProgressObserver* pro
   for (const auto& file : source.weights->files()) refuse_overwriting(options.output, file->path());
 
   core::GgufWriter writer;
-  write_header(writer, text);
+  write_header(writer, text.file_type);
   write_config(writer, c);
   write_tokenizer(writer, source.tokenizer, c.text.vocab_size);
   std::vector<TensorJob> jobs;

@@ -20,11 +20,11 @@ void refuse_overwriting(const std::string& output, const std::string& input) {
                 ": is read from, so it cannot be written; choose another name");
 }
 
-void write_header(core::GgufWriter& writer, const TypePreset& text) {
+void write_header(core::GgufWriter& writer, std::uint32_t file_type) {
   constexpr std::uint32_t kAlignment = 64;  // a cache line, and the widest vector
   constexpr std::uint32_t kQuantizationVersion = 2;
   writer.set("general.alignment", kAlignment);
-  writer.set("general.file_type", text.file_type);
+  writer.set("general.file_type", file_type);
   writer.set("general.quantization_version", kQuantizationVersion);
 }
 

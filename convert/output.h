@@ -2,11 +2,11 @@
 // overwritten.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "convert/policy.h"
 #include "ggml-like-core/gguf/writer.h"
 
 namespace tarsier {
@@ -18,6 +18,6 @@ std::string listed(std::string_view title, const std::vector<std::string>& lines
 void refuse_overwriting(const std::string& output, const std::string& input);
 
 // Alignment, file type and quantization version. Before everything else.
-void write_header(core::GgufWriter& writer, const TypePreset& text);
+void write_header(core::GgufWriter& writer, std::uint32_t file_type);
 
 }  // namespace tarsier

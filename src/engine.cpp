@@ -13,11 +13,11 @@ namespace tarsier {
 Model::Model(std::unique_ptr<const LoadedModel> loaded) : loaded_(std::move(loaded)) {}
 Model::~Model() = default;
 
-std::shared_ptr<const Model> Model::open(const std::string& path) {
-  return std::shared_ptr<const Model>(new Model(std::make_unique<const LoadedModel>(path)));
+std::shared_ptr<const Model> Model::open(const std::string& path, const std::string& mmproj) {
+  return std::shared_ptr<const Model>(new Model(std::make_unique<const LoadedModel>(path, mmproj)));
 }
 
-const std::string& Model::path() const { return loaded_->file.path(); }
+const std::string& Model::path() const { return loaded_->files.path(); }
 const Config& Model::config() const { return loaded_->config; }
 const Tokenizer& Model::tokenizer() const { return loaded_->tokenizer; }
 
@@ -73,7 +73,8 @@ MemoryNeed memory_need(const Model& model, const SessionOptions& options) {
   const SessionOptions o = Timeline::resolve(loaded, options);
   const Runner runner(o.threads, o.isa, o.blas);
   const TextPlan prompt =
-      make_text_plan(loaded.config, loaded.weights, {.n_tokens = o.chunk, .n_logits = 1, .media = true});
+      make_text_plan(loaded.config, loaded.weights,
+                     {.n_tokens = o.chunk, .n_logits = 1, .media = loaded.config.vision.present});
   const TextPlan decode = make_text_plan(loaded.config, loaded.weights, {.n_tokens = 1, .n_logits = 1});
   return {.weights = loaded.weights.bytes(),
           .kv_cache = KvCache::bytes(loaded.config.text, o.context, *o.kv_type),
@@ -83,6 +84,8 @@ MemoryNeed memory_need(const Model& model, const SessionOptions& options) {
 
 std::string plan_text(const Model& model, int n_tokens, int n_patches) {
   const LoadedModel& loaded = model.loaded();
+  core::require(n_patches == 0 || loaded.config.vision.present,
+                "a model that reads text only has no plan for ", n_patches, " patches");
   if (n_patches > 0)
     return core::to_text(make_vision_plan(loaded.config.vision, loaded.weights, n_patches, 1).plan);
   return core::to_text(

@@ -36,8 +36,10 @@ Conversation question(std::string text, const std::vector<std::string>& image_pa
 // mapped file.
 class Model {
  public:
-  // Throws Error listing every missing, extra or misshapen tensor and every impossible number.
-  static std::shared_ptr<const Model> open(const std::string& path);
+  // path: a file made by convert, a pair's text model with its vision tower (mmproj), or a text model alone,
+  // which refuses pictures. Throws Error listing every missing, extra or misshapen tensor and every
+  // impossible number.
+  static std::shared_ptr<const Model> open(const std::string& path, const std::string& mmproj = {});
   ~Model();
 
   const std::string& path() const;

@@ -165,13 +165,13 @@ Value Builder::layer_norm(Value x, const Weight& gain, const Weight& bias, float
   return node(LayerNorm{&gain, &bias, eps}, {x}, info(x).rows, info(x).cols);
 }
 
-Value Builder::rope(Value x, Value cos, Value sin, std::int64_t head_dim) {
+Value Builder::rope(Value x, Value cos, Value sin, std::int64_t head_dim, bool pairs) {
   want(info(x).cols % head_dim == 0 && head_dim % 2 == 0, "rope", "x is ", shape_text(info(x)),
        ", heads are ", head_dim, " wide");
   for (const Value table : {cos, sin})
     want(info(table).cols == head_dim && info(table).rows == info(x).rows, "rope", "table is ",
          shape_text(info(table)), ", x is ", shape_text(info(x)));
-  return node(Rope{head_dim}, {x, cos, sin}, info(x).rows, info(x).cols);
+  return node(Rope{head_dim, pairs}, {x, cos, sin}, info(x).rows, info(x).cols);
 }
 
 Value Builder::cached_attention(Value q, Value k, Value v, const CachedAttention& op) {

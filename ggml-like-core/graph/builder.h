@@ -63,7 +63,7 @@ class Builder {
                 Activation activation = Activation::none);
   Value rms_norm(Value x, const Weight& gain, float eps);
   Value layer_norm(Value x, const Weight& gain, const Weight& bias, float eps);
-  Value rope(Value x, Value cos, Value sin, std::int64_t head_dim);
+  Value rope(Value x, Value cos, Value sin, std::int64_t head_dim, bool pairs = false);
   Value cached_attention(Value q, Value k, Value v, const CachedAttention& op);
   Value segment_attention(Value q, Value k, Value v, Value segments, const SegmentAttention& op);
   struct Routing {

@@ -84,9 +84,11 @@ struct LayerNorm {
 };
 
 // x [n, at least first + heads * head_dim], cos [n, head_dim], sin [n, head_dim] -> [n, heads * head_dim]: of
-// the columns from `first` on, each head normalised (where there is a gain, fuse()'s), then rotated.
+// the columns from `first` on, each head normalised (where there is a gain, fuse()'s), then rotated:
+// dimensions (i, i + head_dim / 2) together, or with pairs (2i, 2i + 1), by the first half of the tables.
 struct Rope {
   std::int64_t head_dim;
+  bool pairs = false;
   std::int64_t first = 0;
   const Weight* gain = nullptr;
   float eps = 0;

@@ -133,7 +133,7 @@ class Bench {
   Bench(const BenchFlags& flags, ProgressBar& bar, const std::atomic<bool>* cancel)
       : flags_(flags),
         control_{.progress = &bar, .cancel = cancel},
-        model_(Model::open(flags.session.model)),
+        model_(open_model(flags.session)),
         table_(&core::selected_table()) {
     if (!flags.image.empty()) {
       size_ = image_size(flags.image);

@@ -32,14 +32,9 @@ ProcessorConfig processor_config(const Model& model, const PromptFlags& flags) {
 }
 
 PromptContext prompt_context(const Model& model, const ProcessorConfig& processor) {
-  const SpecialTokens& special = model.config().special;
-  return {.tokenizer = &model.tokenizer(),
-          .processor = &processor,
-          .kind = template_kind(model.config().chat_template),
-          .image_pad = special.image_pad,
-          .video_pad = special.video_pad,
-          .vision_start = special.vision_start,
-          .vision_end = special.vision_end};
+  PromptContext context = model.loaded().prompt_context();
+  if (context.processor != nullptr) context.processor = &processor;
+  return context;
 }
 
 PromptOptions prompt_options(const Model& model, const PromptFlags& flags) {
@@ -60,9 +55,21 @@ core::DType kv_type_named(const std::string& name) {
 }  // namespace
 
 void add_model_flag(CLI::App& app, SessionFlags& flags) {
-  app.add_option("-m,--model", flags.model, "The model: a GGUF file made by tarsier convert")
+  app.add_option("-m,--model", flags.model,
+                 "The model: a GGUF file made by tarsier convert, or a text model's (qwen3vl, qwen3, llama)")
       ->required()
       ->type_name("FILE");
+  add_mmproj_flag(app, flags);
+}
+
+void add_mmproj_flag(CLI::App& app, SessionFlags& flags) {
+  app.add_option("--mmproj", flags.mmproj,
+                 "The vision tower that belongs to a text model's file: the second file of llama.cpp's pairs")
+      ->type_name("FILE");
+}
+
+std::shared_ptr<const Model> open_model(const SessionFlags& flags) {
+  return Model::open(flags.model, flags.mmproj);
 }
 
 void add_session_flags(CLI::App& app, SessionFlags& flags) {

@@ -4,6 +4,7 @@
 
 #include <CLI/App.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,11 +15,14 @@ namespace tarsier::cli {
 
 struct SessionFlags {
   std::string model;
+  std::string mmproj;  // empty: the model is one file
   int threads = 0;
   int context = 0;
   std::string kv_type;
 };
-void add_model_flag(CLI::App& app, SessionFlags& flags);
+void add_model_flag(CLI::App& app, SessionFlags& flags);   // with that of the vision tower
+void add_mmproj_flag(CLI::App& app, SessionFlags& flags);  // alone
+std::shared_ptr<const Model> open_model(const SessionFlags& flags);
 void add_session_flags(CLI::App& app, SessionFlags& flags);
 // expected: tokens of the prompt and the answer. Error: an unknown --kv-type.
 SessionOptions session_options(const SessionFlags& flags, std::size_t expected = 0);

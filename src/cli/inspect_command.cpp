@@ -50,15 +50,40 @@ struct Parts {
   Part total, text, vision;
 };
 
-bool is_vision(const std::string& name) { return name.starts_with("v.") || name.starts_with("mm."); }
+// The file, and that of --mmproj behind it.
+using Files = std::vector<const core::GgufReader*>;
 
-Parts measure(const core::GgufReader& file) {
+std::vector<core::GgufTensor> tensors_of(const Files& files) {
+  std::vector<core::GgufTensor> all;
+  for (const core::GgufReader* file : files)
+    all.insert(all.end(), file->tensors().begin(), file->tensors().end());
+  return all;
+}
+
+Parts measure(const Files& files) {
   Parts parts;
-  for (const core::GgufTensor& tensor : file.tensors()) {
+  for (const core::GgufTensor& tensor : tensors_of(files)) {
     parts.total.add(tensor);
-    (is_vision(tensor.name) ? parts.vision : parts.text).add(tensor);
+    (is_vision_name(tensor.name) ? parts.vision : parts.text).add(tensor);
   }
   return parts;
+}
+
+std::string path_of(const Files& files) {
+  return files.front()->path() + (files.size() > 1 ? " with " + files.back()->path() : "");
+}
+
+std::size_t bytes_of(const Files& files) {
+  std::size_t bytes = 0;
+  for (const core::GgufReader* file : files) bytes += file->file().bytes().size();
+  return bytes;
+}
+
+// Of the first file; of the second what only that says.
+std::map<std::string, core::GgufValue, std::less<>> metadata_of(const Files& files) {
+  auto all = files.front()->metadata();
+  for (const core::GgufReader* file : files) all.insert(file->metadata().begin(), file->metadata().end());
+  return all;
 }
 
 std::string type_name(core::DType dtype) {
@@ -67,9 +92,9 @@ std::string type_name(core::DType dtype) {
 }
 
 // "Q8_0 197, F32 120": how many tensors of each type.
-std::string types_text(const core::GgufReader& file) {
+std::string types_text(const Files& files) {
   std::map<std::string, int> counts;
-  for (const core::GgufTensor& tensor : file.tensors()) ++counts[type_name(tensor.dtype)];
+  for (const core::GgufTensor& tensor : tensors_of(files)) ++counts[type_name(tensor.dtype)];
   std::string text;
   for (const auto& [name, count] : counts)
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
@@ -96,9 +121,9 @@ struct Opened {
   std::shared_ptr<const Model> model;
   std::string error;
 };
-Opened open_model(const std::string& path) {
+Opened try_open(const SessionFlags& flags) {
   try {
-    return {Model::open(path), ""};
+    return {open_model(flags), ""};
   } catch (const core::Error& error) {
     return {nullptr, error.what()};
   }
@@ -108,19 +133,19 @@ json part_json(const Part& part) {
   return {{"weights", part.weights}, {"bytes", part.bytes}, {"bits_per_weight", part.bits_per_weight()}};
 }
 
-json to_json(const core::GgufReader& file, const Opened& opened, const InspectFlags& flags) {
-  const Parts parts = measure(file);
+json to_json(const Files& files, const Opened& opened, const InspectFlags& flags) {
+  const Parts parts = measure(files);
   json metadata = json::object();
-  for (const auto& [key, value] : file.metadata()) metadata[key] = value_json(value);
+  for (const auto& [key, value] : metadata_of(files)) metadata[key] = value_json(value);
   json tensors = json::array();
-  for (const core::GgufTensor& t : file.tensors())
+  for (const core::GgufTensor& t : tensors_of(files))
     tensors.push_back({{"name", t.name},
                        {"type", type_name(t.dtype)},
                        {"shape", t.shape()},
                        {"offset", t.offset},
                        {"bytes", t.bytes}});
-  json out = {{"file", file.path()},
-              {"bytes", file.file().bytes().size()},
+  json out = {{"file", path_of(files)},
+              {"bytes", bytes_of(files)},
               {"metadata", metadata},
               {"tensors", tensors},
               {"total", part_json(parts.total)},
@@ -158,26 +183,27 @@ std::string memory_text(const Model& model, const InspectFlags& flags) {
          row("together", need.total());
 }
 
-std::string to_text(const core::GgufReader& file, const Opened& opened, const InspectFlags& flags) {
-  const Parts parts = measure(file);
-  std::string text = fmt::format("{}: {}, {} tensors ({})\n", file.path(),
-                                 bytes_text(static_cast<double>(file.file().bytes().size())),
-                                 file.tensors().size(), types_text(file));
+std::string to_text(const Files& files, const Opened& opened, const InspectFlags& flags) {
+  const Parts parts = measure(files);
+  std::string text = fmt::format("{}: {}, {} tensors ({})\n", path_of(files),
+                                 bytes_text(static_cast<double>(bytes_of(files))), tensors_of(files).size(),
+                                 types_text(files));
   text += part_text("all", parts.total) + part_text("text", parts.text) + part_text("vision", parts.vision);
   text += "\nMetadata\n";
-  for (const auto& [key, value] : file.metadata()) text += fmt::format("  {} = {}\n", key, value_text(value));
+  for (const auto& [key, value] : metadata_of(files))
+    text += fmt::format("  {} = {}\n", key, value_text(value));
   if (flags.tensors) {
     text += "\nTensors\n";
-    for (const core::GgufTensor& t : file.tensors())
+    for (const core::GgufTensor& t : tensors_of(files))
       text += fmt::format("  {:<40} {:<5} {:<22} {:>10}\n", t.name, type_name(t.dtype),
                           core::to_text(t.shape()), bytes_text(static_cast<double>(t.bytes)));
   }
   if (opened.model != nullptr) text += memory_text(*opened.model, flags);
   text += fmt::format("\nKernels: {}; processor: {}\n", core::selected_table().name,
                       core::cpu_features_text(core::cpu_features()));
-  if (opened.model != nullptr && flags.plan)
-    text += "\nPlan of one token\n" + plan_text(*opened.model, 1) + "\nPlan of an image of 256 patches\n" +
-            plan_text(*opened.model, 0, 256);
+  if (opened.model != nullptr && flags.plan) text += "\nPlan of one token\n" + plan_text(*opened.model, 1);
+  if (opened.model != nullptr && flags.plan && opened.model->config().vision.present)
+    text += "\nPlan of an image of 256 patches\n" + plan_text(*opened.model, 0, 256);
   if (opened.model == nullptr) text += "\nThis file cannot be run by itself: " + opened.error + "\n";
   return text;
 }
@@ -185,9 +211,12 @@ std::string to_text(const core::GgufReader& file, const Opened& opened, const In
 int inspect(const InspectFlags& flags) {
   exit_on_interrupt();
   const core::GgufReader file(flags.session.model);
-  const Opened opened = open_model(flags.session.model);
-  print(flags.json ? to_json(file, opened, flags).dump(1, ' ', false, json::error_handler_t::replace) + "\n"
-                   : to_text(file, opened, flags));
+  std::optional<core::GgufReader> mmproj;
+  Files files = {&file};
+  if (!flags.session.mmproj.empty()) files.push_back(&mmproj.emplace(flags.session.mmproj));
+  const Opened opened = try_open(flags.session);
+  print(flags.json ? to_json(files, opened, flags).dump(1, ' ', false, json::error_handler_t::replace) + "\n"
+                   : to_text(files, opened, flags));
   return kOk;
 }
 
@@ -198,6 +227,7 @@ void add_inspect_command(CLI::App& app, Action& action) {
       app.add_subcommand("inspect", "Shows what a model file holds and what running it will need");
   const auto flags = std::make_shared<InspectFlags>();
   command->add_option("file", flags->session.model, "A GGUF file")->required()->type_name("FILE");
+  add_mmproj_flag(*command, flags->session);
   command->add_flag("--tensors", flags->tensors, "List every tensor with type, shape and size");
   command->add_flag("--plan", flags->plan,
                     "List the operations of one token and of an image, with their places in memory");

@@ -49,7 +49,9 @@ Prompt the_prompt(const Model& model, const RunFlags& flags) {
     return make_prompt(model, read_conversation(flags.messages), flags.prompt_form);
   const std::string text = prompt_text(flags);
   core::require(!text.empty() || !flags.images.empty(), "the prompt is empty");
-  if (flags.raw) return make_raw_prompt(model, text, flags.images, flags.prompt_form);
+  const bool completes = model.config().chat_template.empty();  // such a model goes on with the text
+  core::require(!completes || flags.system.empty(), "--system: the model has no chat template to put it in");
+  if (flags.raw || completes) return make_raw_prompt(model, text, flags.images, flags.prompt_form);
   return make_prompt(model, question(text, flags.images, flags.system), flags.prompt_form);
 }
 
@@ -131,7 +133,7 @@ void check_usage(const RunFlags& flags) {
 int run(const RunFlags& flags) {
   const std::atomic<bool>* cancel = cancel_on_interrupt();
   ProgressBar bar;
-  const auto model = Model::open(flags.session.model);
+  const auto model = open_model(flags.session);
   GenerateOptions options;
   SamplingOptions defaults = SamplingOptions::defaults(model->config().generation);
   defaults.seed = std::random_device{}();

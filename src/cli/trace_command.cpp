@@ -120,7 +120,7 @@ std::string answer_text(const Model& model, const std::vector<int>& ids) {
 int trace(const TraceFlags& flags) {
   const std::atomic<bool>* cancel = cancel_on_interrupt();
   ProgressBar bar;
-  const auto model = Model::open(flags.session.model);
+  const auto model = open_model(flags.session);
   const Prompt prompt = make_prompt(*model, read_conversation(flags.messages), flags.prompt_form);
   SafetensorsWriter writer(flags.output);
   TraceObserver observer(writer, flags.match);

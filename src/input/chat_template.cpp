@@ -177,15 +177,33 @@ void append_system(Pieces& out, const Conversation& conversation, MediaCounter& 
 }  // namespace
 
 TemplateKind template_kind(std::string_view jinja) {
-  core::require(jinja.find("<|im_start|>") != std::string_view::npos,
-                "the chat template is not of the Qwen3-VL family: no <|im_start|> in it");
+  if (jinja.empty()) return TemplateKind::none;
+  if (jinja.find("<|im_start|>") == std::string_view::npos) return TemplateKind::unknown;
   // Jinja's source spells the line break as backslash and n.
   for (const std::string_view start : {"<|im_start|>assistant\\n<think>", "<|im_start|>assistant\n<think>"})
     if (jinja.find(start) != std::string_view::npos) return TemplateKind::thinking;
   return TemplateKind::instruct;
 }
 
+std::string default_system(std::string_view jinja) {
+  // A literal that goes on behind the line break, as ChatML's templates of text models have it.
+  for (const std::string_view start : {"<|im_start|>system\\n", "<|im_start|>system\n"}) {
+    const std::size_t at = jinja.find(start);
+    if (at == std::string_view::npos) continue;
+    const std::string_view rest = jinja.substr(at + start.size());
+    const std::string_view words = rest.substr(0, rest.find("<|im_end|>"));
+    if (words.size() < rest.size() && words.find_first_of("'\"{}\\") == std::string_view::npos)
+      return std::string(words);
+  }
+  return "";
+}
+
 Pieces render(const Conversation& conversation, TemplateKind kind) {
+  core::require(kind != TemplateKind::none, "the model has no chat template: it takes only raw prompts");
+  core::require(
+      kind != TemplateKind::unknown,
+      "the model's chat template is none that this program knows (those with <|im_start|>): it takes "
+      "only raw prompts");
   const std::vector<Message>& messages = conversation.messages;
   const bool thinking = kind == TemplateKind::thinking;
   const std::size_t query = thinking ? last_query(messages) : 0;

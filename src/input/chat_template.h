@@ -10,9 +10,12 @@
 namespace tarsier {
 
 // Instruct and Thinking checkpoints differ in how they begin an answer and what they keep of earlier ones.
-enum class TemplateKind { instruct, thinking };
-// Told from the checkpoint's Jinja text. Error: not a template of this family (no <|im_start|>).
+// none: there is no template. unknown: one that is not of this family (no <|im_start|>).
+enum class TemplateKind { instruct, thinking, none, unknown };
+// Told from the checkpoint's Jinja text.
 TemplateKind template_kind(std::string_view jinja);
+// The system message that the Jinja text puts before conversations that have none; empty: none.
+std::string default_system(std::string_view jinja);
 
 // A run of the rendered text.
 struct TemplatePiece {
@@ -25,6 +28,7 @@ struct TemplatePiece {
 
 // Pictures and clips are <|vision_start|><|image_pad|><|vision_end|> and
 // <|vision_start|><|video_pad|><|vision_end|>.
+// Error: a kind without a template.
 std::vector<TemplatePiece> render(const Conversation& conversation, TemplateKind kind);
 std::string to_text(const std::vector<TemplatePiece>& pieces);
 

@@ -51,7 +51,14 @@ std::uint64_t content_hash(const Patches& patches) {
   return hash.value();
 }
 
-Media read_image(const ProcessorConfig& config, const std::string& path, const ImageLoader& load) {
+const ProcessorConfig& processor_of(const PromptContext& context) {
+  core::require(context.processor != nullptr,
+                "this model reads text only: it has no vision tower for pictures or videos");
+  return *context.processor;
+}
+
+Media read_image(const PromptContext& context, const std::string& path, const ImageLoader& load) {
+  const ProcessorConfig& config = processor_of(context);
   const Image image = load(path);
   Media media{.patches = image_patches(config, image), .original = {image.height, image.width}};
   media.hash = content_hash(media.patches);
@@ -63,7 +70,8 @@ struct Clip {
   std::vector<double> seconds;  // of each temporal patch
 };
 
-Clip read_video(const ProcessorConfig& config, const VideoPart& video, const ImageLoader& load) {
+Clip read_video(const PromptContext& context, const VideoPart& video, const ImageLoader& load) {
+  const ProcessorConfig& config = processor_of(context);
   core::require(!video.frames.empty(), "a video has no frames");
   core::require(!video.fps || (std::isfinite(*video.fps) && *video.fps > 0), "a video has ",
                 video.fps.value_or(0), " frames per second, wanted more than 0");
@@ -282,6 +290,7 @@ void encode(Prompt& out, const PromptContext& context, std::span<const TemplateP
 // Kinds and positions of the tokens.
 void lay_out(Prompt& out, const PromptContext& context) {
   out.token_types.assign(out.ids.size(), 0);
+  const int merge = context.processor != nullptr ? context.processor->merge_size : 1;
   for (std::size_t i = 0; i < out.ids.size(); ++i) {
     if (out.ids[i] == context.image_pad) out.token_types[i] = 1;
     if (out.ids[i] == context.video_pad) out.token_types[i] = 2;
@@ -289,26 +298,33 @@ void lay_out(Prompt& out, const PromptContext& context) {
   std::vector<Grid> images, videos;
   for (const Media& media : out.images) images.push_back(media.patches.grid);
   for (const Media& media : out.videos) videos.push_back(media.patches.grid);
-  out.positions = mrope_positions(out.token_types, images, videos, context.processor->merge_size);
+  out.positions = mrope_positions(out.token_types, images, videos, merge);
+}
+
+Conversation with_system(Conversation conversation, const PromptContext& context) {
+  std::vector<Message>& messages = conversation.messages;
+  if (context.default_system.empty() || messages.empty() || messages[0].role == "system") return conversation;
+  const ContentPart words{.kind = ContentPart::Kind::text, .text = context.default_system};
+  messages.insert(messages.begin(), Message{.role = "system", .content = {words}});
+  return conversation;
 }
 
 }  // namespace
 
 Prompt build_prompt(const PromptContext& context, const Conversation& conversation,
                     const PromptOptions& options, const ImageLoader& load) {
-  const ProcessorConfig& config = *context.processor;
-  const std::vector<TemplatePiece> pieces = render(conversation, context.kind);
+  const std::vector<TemplatePiece> pieces = render(with_system(conversation, context), context.kind);
   Prompt out;
   out.text = to_text(pieces);
   std::vector<std::string> images, videos;  // what stands for them in the text
   for (const Message& message : conversation.messages)
     for (const ContentPart& part : message.content) {
       if (part.kind == ContentPart::Kind::image) {
-        out.images.push_back(read_image(config, part.image, load));
-        images.push_back(image_text(out.images.back().patches.grid, config.merge_size));
+        out.images.push_back(read_image(context, part.image, load));
+        images.push_back(image_text(out.images.back().patches.grid, context.processor->merge_size));
       } else if (part.kind == ContentPart::Kind::video) {
-        Clip clip = read_video(config, part.video, load);
-        videos.push_back(video_text(clip, config.merge_size));
+        Clip clip = read_video(context, part.video, load);
+        videos.push_back(video_text(clip, context.processor->merge_size));
         out.videos.push_back(std::move(clip.media));
       }
     }
@@ -323,8 +339,13 @@ Prompt build_raw_prompt(const PromptContext& context, std::string_view text,
   out.text = text;
   std::vector<std::string> images;
   for (const std::string& path : image_paths) {
-    out.images.push_back(read_image(*context.processor, path, load));
+    out.images.push_back(read_image(context, path, load));
     images.push_back(image_text(out.images.back().patches.grid, context.processor->merge_size));
+  }
+  const int bos = context.tokenizer->data().bos;
+  if (bos >= 0 && !text.starts_with(context.tokenizer->token_bytes(bos))) {
+    out.ids.push_back(bos);
+    out.answer.push_back(0);
   }
   const TemplatePiece piece{out.text, true};
   encode(out, context, {&piece, 1}, images, {}, {.special_tokens_in_text = true});

@@ -47,19 +47,20 @@ struct PromptOptions {
 // What making a prompt needs of a model.
 struct PromptContext {
   const Tokenizer* tokenizer;
-  const ProcessorConfig* processor;
+  const ProcessorConfig* processor = nullptr;  // of a model that reads pictures
   TemplateKind kind = TemplateKind::instruct;
+  std::string default_system;  // of a conversation that has no system message; empty: none
   int image_pad = -1, video_pad = -1, vision_start = -1, vision_end = -1;  // token ids
 };
 
 using ImageLoader = std::function<Image(const std::string& path)>;  // load_image, unless a test has its own
 
-// Errors: those of loader, processor and template.
+// Errors: those of loader, processor and template; pictures for a model that reads text only.
 Prompt build_prompt(
     const PromptContext& context, const Conversation& conversation, const PromptOptions& options = {},
     const ImageLoader& load = [](const std::string& path) { return load_image(path); });
-// text as it is, special tokens parsed, with one <|image_pad|> for each picture. Error: marks and pictures do
-// not match (both numbers).
+// text as it is behind the tokenizer's bos, special tokens parsed, with one <|image_pad|> for each picture.
+// Error: marks and pictures do not match (both numbers).
 Prompt build_raw_prompt(
     const PromptContext& context, std::string_view text, std::span<const std::string> image_paths,
     const ImageLoader& load = [](const std::string& path) { return load_image(path); });

@@ -29,6 +29,7 @@ struct TokenizerData {
   std::string pattern;                      // pre-tokenizer regex; empty: Qwen2's
   bool nfc = true;                          // Unicode normalisation before the pre-tokenizer
   bool ignore_merges = false;               // a whole word that is a token is taken as it is
+  int bos = -1;                             // begins a raw prompt; -1: nothing does
   std::vector<std::uint8_t> sentencepiece;  // serialized model; when not empty libsentencepiece does the work
 };
 

@@ -46,7 +46,7 @@ struct Problems {
   }
 };
 
-void check_text(Problems& p, const TextConfig& t) {
+void check_text(Problems& p, const TextConfig& t, bool sees) {
   p.range("vocab_size", t.vocab_size, 1, kMaxVocabulary);
   p.range("text hidden_size", t.hidden_size, 1, kMaxWidth);
   const bool layers = p.range("num_hidden_layers", t.num_hidden_layers, 1, kMaxLayers);
@@ -62,7 +62,8 @@ void check_text(Problems& p, const TextConfig& t) {
         t.mrope_section.size() == 3 && std::all_of(t.mrope_section.begin(), t.mrope_section.end(),
                                                    [](int n) { return n >= 0 && n <= kMaxHeads; });
     const std::vector<std::int64_t> section(t.mrope_section.begin(), t.mrope_section.end());
-    p.unless(fits, "mrope_section is " + core::to_text(section) + ", wanted three counts");
+    p.unless(fits || (!sees && t.mrope_section.empty()),
+             "mrope_section is " + core::to_text(section) + ", wanted three counts");
   }
   p.range("max_position_embeddings", t.max_position_embeddings, 1, 1 << 30);
   p.positive("rms_norm_eps", static_cast<double>(t.rms_norm_eps));
@@ -119,12 +120,16 @@ void check_processor(Problems& p, const ProcessorConfig& c, const VisionConfig& 
   p.range("max_video_tokens", c.max_video_tokens, 1, 1 << 20);
 }
 
-void check_tokens(Problems& p, const Config& c) {
+void check_media_tokens(Problems& p, const Config& c) {
   const std::int64_t last = std::int64_t{c.text.vocab_size} - 1;
   p.range("image_token_id", c.special.image_pad, 0, last);
   p.range("video_token_id", c.special.video_pad, 0, last);
   p.range("vision_start_token_id", c.special.vision_start, 0, last);
   p.range("vision_end_token_id", c.special.vision_end, 0, last);
+}
+
+void check_tokens(Problems& p, const Config& c) {
+  const std::int64_t last = std::int64_t{c.text.vocab_size} - 1;
   p.range("the id of <|im_start|>", c.special.im_start, -1, last);
   p.range("the id of <|im_end|>", c.special.im_end, -1, last);
   for (const int id : c.generation.eos_token_id) p.range("eos_token_id", id, 0, last);
@@ -145,6 +150,25 @@ void check_generation(Problems& p, const GenerationConfig& g) {
 
 }  // namespace
 
+const Architecture& architecture_named(std::string_view name, const std::string& where) {
+  const auto found = std::find_if(kArchitectures.begin(), kArchitectures.end(),
+                                  [&](const Architecture& a) { return a.name == name; });
+  if (found != kArchitectures.end()) return *found;
+  std::string names;
+  for (const Architecture& a : kArchitectures) names += (names.empty() ? "" : ", ") + std::string(a.name);
+  core::fail(where, ": is of architecture ", name, ", wanted one of ", names);
+}
+
+std::string Config::architecture() const {
+  const auto found =
+      std::find_if(kArchitectures.begin(), kArchitectures.end(), [this](const Architecture& a) {
+        return a.experts == (text.moe.num_experts > 0) && a.mrope == !text.mrope_section.empty() &&
+               a.qk_norm == text.qk_norm && a.rope_pairs == text.rope_pairs;
+      });
+  core::bug_if(found == kArchitectures.end(), "a configuration of no architecture");
+  return std::string(found->name);
+}
+
 bool TextConfig::is_moe(int layer) const {
   return moe.num_experts > 0 &&
          std::find(dense_layers.begin(), dense_layers.end(), layer) == dense_layers.end();
@@ -156,9 +180,12 @@ int VisionConfig::position_side() const {
 
 void check(const Config& config, const std::string& where) {
   Problems p;
-  check_text(p, config.text);
-  check_vision(p, config.vision, config.text.hidden_size);
-  check_processor(p, config.processor, config.vision);
+  check_text(p, config.text, config.vision.present);
+  if (config.vision.present) {
+    check_vision(p, config.vision, config.text.hidden_size);
+    check_processor(p, config.processor, config.vision);
+    check_media_tokens(p, config);
+  }
   check_tokens(p, config);
   check_generation(p, config.generation);
   if (p.list.empty()) return;

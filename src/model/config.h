@@ -2,13 +2,31 @@
 // and printing derive from it. Names are those of transformers' Qwen3VLTextConfig and Qwen3VLVisionConfig.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/input/processor.h"
 
 namespace tarsier {
+
+// The text models that files name, and all that they differ in.
+struct Architecture {
+  std::string_view name;  // general.architecture
+  bool experts;           // layers of experts
+  bool mrope;             // positions of three numbers: such a model can read pictures
+  bool qk_norm;           // an RMS norm over each head of queries and keys
+  bool rope_pairs;        // rotates dimensions (2i, 2i + 1) together, not (i, i + head_dim / 2)
+};
+inline constexpr std::array kArchitectures = {
+    Architecture{"qwen3vl", false, true, true, false}, Architecture{"qwen3vlmoe", true, true, true, false},
+    Architecture{"qwen3", false, false, true, false},  Architecture{"qwen3moe", true, false, true, false},
+    Architecture{"llama", false, false, false, true},
+};
+// Error: where names no such model; the names there are.
+const Architecture& architecture_named(std::string_view name, const std::string& where);
 
 struct MoeConfig {
   int num_experts = 0;  // 0: a dense model
@@ -27,7 +45,11 @@ struct TextConfig {
   int max_position_embeddings = 0;
   float rms_norm_eps = 1e-6F;
   double rope_theta = 0;
-  std::vector<int> mrope_section;  // [t, h, w] in frequencies; the first number is never used
+  std::vector<int> mrope_section;  // [t, h, w] in frequencies; the first number is never used. Empty:
+                                   // positions are one number
+  bool qk_norm = true;             // as in Architecture
+  bool rope_pairs = false;         // as in Architecture
+  bool rope_factors = false;       // rope_freqs.weight divides the frequencies
   bool tie_word_embeddings = false;
   MoeConfig moe;
   std::vector<int>
@@ -37,6 +59,7 @@ struct TextConfig {
 };
 
 struct VisionConfig {
+  bool present = true;  // false: a model that reads text only; nothing else here counts then
   int depth = 0;
   int hidden_size = 0;
   int intermediate_size = 0;
@@ -86,12 +109,14 @@ struct Config {
   std::string name;           // of the checkpoint, for people
   std::string chat_template;  // as the checkpoint has it
 
-  std::string architecture() const { return text.moe.num_experts > 0 ? "qwen3vlmoe" : "qwen3vl"; }
+  // The one that text fits.
+  std::string architecture() const;
 };
 
-// Calls visit(gguf_key, config_json_path, field) for every field that a file holds one to one. "{arch}" in a
-// key stands for the architecture; config_json_path is "" for what config.json does not say under one name.
-// Visitor: overloads for int&, float&, double&, bool&, std::vector<int>&.
+// Calls visit(gguf_key, config_json_path, field) for every field that a file holds one to one; those of the
+// vision tower (is_vision_key) only where there is one. "{arch}" in a key stands for the architecture;
+// config_json_path is "" for what config.json does not say under one name. Visitor: overloads for int&,
+// float&, double&, bool&, std::vector<int>&.
 template <class AConfig, class Visit>
 void config_fields(AConfig& c, Visit&& visit) {
   auto& t = c.text;

@@ -10,21 +10,26 @@
 #include "ggml-like-core/gguf/writer.h"
 #include "src/input/tokenizer.h"
 #include "src/model/config.h"
+#include "src/model/model_files.h"
 
 namespace tarsier {
 
 // tarsier.version of the files that are written. A reader refuses a higher one.
 inline constexpr std::uint32_t kFileVersion = 1;
 
-// Error: no file of this family (architecture found, wanted), missing keys (all of them), impossible numbers
-// (check). Keys under tarsier.* may be missing: gguf-spec.md states what then holds.
-Config read_config(const core::GgufReader& file);
+// Error: no model that this program knows (architecture found, wanted), missing keys (all of them),
+// impossible numbers (check), a pair that does not fit together. Keys under tarsier.* may be missing:
+// gguf-spec.md states what then holds.
+Config read_config(const ModelFiles& files);
 void write_config(core::GgufWriter& file, const Config& config);
 
 // Error: no tokenizer, or lists that do not fit together.
 TokenizerData read_tokenizer(const core::GgufReader& file);
 // vocab_rows: rows of the embedding; those beyond the tokenizer become unused tokens "[PAD<id>]".
 void write_tokenizer(core::GgufWriter& file, const TokenizerData& tokenizer, int vocab_rows);
+
+// Whether a key is one of the vision tower's or the processor's: only models that see have it.
+bool is_vision_key(std::string_view key);
 
 // "{arch}.block_count" -> "qwen3vl.block_count".
 std::string file_key(std::string_view key, const std::string& architecture);

@@ -1,22 +1,23 @@
-// An open file: everything that sessions share.
+// An open model: everything that sessions share.
 #pragma once
 
 #include <string>
 
-#include "ggml-like-core/gguf/reader.h"
 #include "src/input/prompt.h"
 #include "src/input/tokenizer.h"
 #include "src/model/config.h"
+#include "src/model/model_files.h"
 #include "src/model/weights.h"
 
 namespace tarsier {
 
 // Immutable, so thread-safe.
 struct LoadedModel {
-  // Throws Error: not a GGUF file, not a model of this family, tensors that do not fit.
-  explicit LoadedModel(const std::string& path);
+  // mmproj: as for ModelFiles. Throws Error: not a GGUF file, not a model of this family, files or tensors
+  // that do not fit.
+  explicit LoadedModel(const std::string& path, const std::string& mmproj = {});
 
-  core::GgufReader file;
+  ModelFiles files;
   Config config;
   Weights weights;
   Tokenizer tokenizer;

@@ -13,8 +13,9 @@ std::vector<float> rope_frequencies(double theta, int dim) {
   return out;
 }
 
-TextRope::TextRope(double theta, int head_dim, std::span<const int> section)
+TextRope::TextRope(double theta, int head_dim, std::span<const int> section, std::span<const float> factors)
     : frequency_(rope_frequencies(theta, head_dim)) {
+  for (std::size_t i = 0; i < factors.size() && i < frequency_.size(); ++i) frequency_[i] /= factors[i];
   for (int i = 0; i < head_dim / 2; ++i) {
     const int axis = i % 3;
     axis_.push_back(axis != 0 && static_cast<std::size_t>(axis) < section.size() &&

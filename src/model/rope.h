@@ -15,7 +15,8 @@ std::vector<float> rope_frequencies(double theta, int dim);
 // * section[2], else the time position.
 class TextRope {
  public:
-  TextRope(double theta, int head_dim, std::span<const int> section);
+  // section: empty where positions are one number. factors: what divides each frequency; empty: nothing.
+  TextRope(double theta, int head_dim, std::span<const int> section, std::span<const float> factors = {});
   int head_dim() const { return static_cast<int>(frequency_.size()) * 2; }
   // cos, sin: [head_dim] of one token at (t, h, w).
   void table(float* cos, float* sin, std::int32_t t, std::int32_t h, std::int32_t w) const;

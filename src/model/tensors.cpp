@@ -64,6 +64,7 @@ void add_text(Rows& rows, const TextConfig& c) {
   const std::int64_t q_size = static_cast<std::int64_t>(c.num_attention_heads) * c.head_dim;
   const std::int64_t kv_size = static_cast<std::int64_t>(c.num_key_value_heads) * c.head_dim;
   rows.add("token_embd.weight", hf + "embed_tokens.weight", {c.vocab_size, h}, Role::embedding);
+  if (c.rope_factors) rows.add("rope_freqs.weight", "", {c.head_dim / 2}, Role::norm);
   for (int n = 0; n < c.num_hidden_layers; ++n) {
     const std::string b = "blk." + std::to_string(n) + ".";
     const std::string q = hf + "layers." + std::to_string(n) + ".";
@@ -71,8 +72,10 @@ void add_text(Rows& rows, const TextConfig& c) {
     rows.add(b + "attn_q.weight", q + "self_attn.q_proj.weight", {q_size, h}, Role::attention);
     rows.add(b + "attn_k.weight", q + "self_attn.k_proj.weight", {kv_size, h}, Role::attention);
     rows.add(b + "attn_v.weight", q + "self_attn.v_proj.weight", {kv_size, h}, Role::attention_value);
-    rows.add(b + "attn_q_norm.weight", q + "self_attn.q_norm.weight", {c.head_dim}, Role::norm);
-    rows.add(b + "attn_k_norm.weight", q + "self_attn.k_norm.weight", {c.head_dim}, Role::norm);
+    if (c.qk_norm) {
+      rows.add(b + "attn_q_norm.weight", q + "self_attn.q_norm.weight", {c.head_dim}, Role::norm);
+      rows.add(b + "attn_k_norm.weight", q + "self_attn.k_norm.weight", {c.head_dim}, Role::norm);
+    }
     rows.add(b + "attn_output.weight", q + "self_attn.o_proj.weight", {h, q_size}, Role::attention);
     rows.add(b + "ffn_norm.weight", q + "post_attention_layernorm.weight", {h}, Role::norm);
     if (c.is_moe(n)) {
@@ -109,7 +112,7 @@ void add_text(Rows& rows, const TextConfig& c) {
 
 std::vector<TensorSpec> tensor_specs(const Config& config) {
   Rows rows;
-  add_vision(rows, config.vision);
+  if (config.vision.present) add_vision(rows, config.vision);
   add_text(rows, config.text);
   return std::move(rows.specs);
 }

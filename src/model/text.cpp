@@ -15,18 +15,20 @@ using core::Value;
 // Qwen3VLTextAttention but for its output projection. x: [n, hidden] -> [n, heads * head_dim].
 Value attention(Builder& b, const TextConfig& c, const Weights& w, int layer, const TextPlan& in, Value x) {
   const std::string p = "blk." + std::to_string(layer) + ".";
-  const Value q =
-      b.rms_norm(b.mat_mul(x, w.weight(p + "attn_q")), w.weight(p + "attn_q_norm"), c.rms_norm_eps);
-  const Value k =
-      b.rms_norm(b.mat_mul(x, w.weight(p + "attn_k")), w.weight(p + "attn_k_norm"), c.rms_norm_eps);
+  Value q = b.mat_mul(x, w.weight(p + "attn_q"));
+  Value k = b.mat_mul(x, w.weight(p + "attn_k"));
+  if (c.qk_norm) {
+    q = b.rms_norm(q, w.weight(p + "attn_q_norm"), c.rms_norm_eps);
+    k = b.rms_norm(k, w.weight(p + "attn_k_norm"), c.rms_norm_eps);
+  }
   const Value v = b.mat_mul(x, w.weight(p + "attn_v"));
+  const auto rotated = [&](Value y) { return b.rope(y, in.rope_cos, in.rope_sin, c.head_dim, c.rope_pairs); };
   const core::CachedAttention op{.layer = layer,
                                  .heads = c.num_attention_heads,
                                  .kv_heads = c.num_key_value_heads,
                                  .head_dim = c.head_dim,
                                  .scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim))};
-  return b.cached_attention(b.rope(q, in.rope_cos, in.rope_sin, c.head_dim),
-                            b.rope(k, in.rope_cos, in.rope_sin, c.head_dim), v, op);
+  return b.cached_attention(rotated(q), rotated(k), v, op);
 }
 
 // Qwen3VLTextMLP or Qwen3VLMoeTextSparseMoeBlock. x: [n, hidden] -> [n, hidden].

@@ -1,5 +1,6 @@
 // The tokenizer's keys of a GGUF file: llama.cpp's lists, and under tarsier.tokenizer.* what they do not say.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <utility>
 
@@ -13,6 +14,8 @@ constexpr std::string_view kModel = "tokenizer.ggml.model";
 constexpr std::string_view kPre = "tokenizer.ggml.pre";
 constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
 constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
+constexpr std::string_view kBos = "tokenizer.ggml.bos_token_id";
+constexpr std::string_view kAddBos = "tokenizer.ggml.add_bos_token";
 constexpr std::string_view kMerges = "tokenizer.ggml.merges";
 constexpr std::string_view kAddedIds = "tarsier.tokenizer.added_ids";
 constexpr std::string_view kAddedFlags = "tarsier.tokenizer.added_flags";
@@ -26,6 +29,57 @@ constexpr std::int64_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;
 
 // Bits of tarsier.tokenizer.added_flags.
 constexpr std::int64_t kSpecial = 1, kNormalized = 2, kLstrip = 4, kRstrip = 8, kSingleWord = 16;
+
+// What a value of tokenizer.ggml.pre stands for. llama.cpp (llama-vocab.cpp) splits by several expressions
+// one after another where these are one; the words are the same.
+struct PreTokenizer {
+  std::string_view name;
+  std::string_view pattern;  // empty: Qwen2's
+  bool nfc = false;
+  bool ignore_merges = false;
+  bool bos = false;  // begins texts where no key says otherwise
+};
+constexpr std::string_view kLlama3Pattern =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+// GPT-2's behind a cut at every digit.
+constexpr std::string_view kSmolPattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+)";
+// GPT-2's between runs of punctuation, numbers in threes.
+constexpr std::string_view kDefaultPattern =
+    R"([\p{P}$+<=>^~|]+| ?\p{L}+|[0-9]{3}|(?:(?![0-9]{3})\p{N})+| ?[^\s\p{L}\p{N}\p{P}$+<=>^~|]+)"
+    R"(|\s+(?=[\p{P}$+<=>^~|])|\s+(?!\S)|\s+)";
+constexpr std::array kPreTokenizers = {
+    PreTokenizer{.name = "qwen2", .pattern = "", .nfc = true},
+    PreTokenizer{.name = "deepseek-r1-qwen", .pattern = "", .nfc = true},
+    PreTokenizer{.name = "llama-bpe", .pattern = kLlama3Pattern, .ignore_merges = true, .bos = true},
+    PreTokenizer{.name = "llama3", .pattern = kLlama3Pattern, .ignore_merges = true, .bos = true},
+    PreTokenizer{.name = "smollm", .pattern = kSmolPattern},
+    PreTokenizer{.name = "gpt-2", .pattern = kGpt2Pattern},
+    PreTokenizer{.name = "default", .pattern = kDefaultPattern},
+};
+
+const PreTokenizer& pre_tokenizer(const core::GgufReader& file) {
+  if (!file.has(kPre)) return kPreTokenizers.front();
+  const std::string& pre = file.text(kPre);
+  std::string names;
+  for (const PreTokenizer& p : kPreTokenizers) {
+    if (p.name == pre) return p;
+    names += (names.empty() ? "" : ", ") + std::string(p.name);
+  }
+  core::fail(file.path(), ": ", kPre, " is ", pre, ", wanted one of ", names);
+}
+
+// The token that begins a raw prompt; -1: none.
+int begin_token(const core::GgufReader& file, bool unless_said) {
+  const bool begins = file.has(kAddBos) ? file.boolean(kAddBos) : unless_said;
+  if (!begins || !file.has(kBos)) return -1;
+  const std::int64_t id = file.integer(kBos);
+  core::require(id >= 0 && std::cmp_less(id, file.texts(kTokens).size()), file.path(), ": ", kBos, " is ", id,
+                ", which is none of its tokens");
+  return static_cast<int>(id);
+}
 
 std::string padding(std::size_t id) { return "[PAD" + std::to_string(id) + "]"; }
 
@@ -86,12 +140,12 @@ TokenizerData read_tokenizer(const core::GgufReader& file) {
   if (!out.sentencepiece.empty()) return out;
   core::require(!out.tokens.empty(), file.path(), ": holds no tokens (", kTokens, ")");
   out.merges = file.texts(kMerges);
-  if (file.has(kPattern)) {
-    out.pattern = file.text(kPattern);
-  } else if (file.has(kPre)) {
-    const std::string& pre = file.text(kPre);
-    core::require(pre == "qwen2", file.path(), ": ", kPre, " is ", pre, ", wanted qwen2");
-  }
+  const bool ours = file.has(kPattern);  // which says all that a name in tokenizer.ggml.pre stands for
+  const PreTokenizer& pre = ours ? kPreTokenizers.front() : pre_tokenizer(file);
+  out.pattern = ours ? file.text(kPattern) : std::string(pre.pattern);
+  if (!file.has(kNfc)) out.nfc = pre.nfc;
+  if (!file.has(kIgnoreMerges)) out.ignore_merges = pre.ignore_merges;
+  out.bos = begin_token(file, pre.bos);
   return out;
 }
 
@@ -126,7 +180,8 @@ void write_tokenizer(core::GgufWriter& file, const TokenizerData& tokenizer, int
                                 [](const AddedToken& t) { return t.text == "<|endoftext|>"; });
   if (pad != tokenizer.added.end())
     set("tokenizer.ggml.padding_token_id", static_cast<std::uint32_t>(pad->id));
-  set("tokenizer.ggml.add_bos_token", false);
+  set(kAddBos, tokenizer.bos >= 0);
+  if (tokenizer.bos >= 0) set(kBos, static_cast<std::uint32_t>(tokenizer.bos));
   set(kTokens, std::move(tokens));
   set(kTypes, std::move(types));
   set(kAddedIds, std::move(ids));

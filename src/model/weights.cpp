@@ -27,11 +27,12 @@ core::Weight view(const TensorSpec& spec, const core::GgufTensor& tensor, const 
 
 }  // namespace
 
-Weights::Weights(const core::GgufReader& file, const Config& config) {
+Weights::Weights(const ModelFiles& files, const Config& config) {
   std::vector<std::string> problems;
   std::set<std::string, std::less<>> known;
   for (const TensorSpec& spec : tensor_specs(config)) {
     known.insert(spec.name);
+    const core::GgufReader& file = files.holder(spec.name);
     const core::GgufTensor* tensor = file.find_tensor(spec.name);
     if (tensor == nullptr) {
       problems.push_back(spec.name + ": missing");
@@ -48,20 +49,32 @@ Weights::Weights(const core::GgufReader& file, const Config& config) {
       bytes_ += tensor->bytes;
     }
   }
-  for (const core::GgufTensor& tensor : file.tensors())
-    if (!known.contains(tensor.name)) problems.push_back(tensor.name + ": not a tensor of this model");
+  const auto unknown = [&](const core::GgufReader& file) {
+    for (const core::GgufTensor& tensor : file.tensors())
+      if (!known.contains(tensor.name) || &files.holder(tensor.name) != &file)
+        problems.push_back(tensor.name + ": not a tensor of this model");
+  };
+  unknown(files.text());
+  if (files.is_pair()) unknown(files.vision());
   if (problems.empty()) return;
   std::string text;
   for (std::size_t i = 0; i < problems.size() && i < kMostProblems; ++i) text += "\n  " + problems[i];
   if (problems.size() > kMostProblems)
     text += "\n  and " + std::to_string(problems.size() - kMostProblems) + " more";
-  core::fail(file.path(), ": ", problems.size(), " of its tensors do not fit the model it says it is:", text);
+  core::fail(files.path(), files.is_pair() ? " with " + files.vision().path() : "", ": ", problems.size(),
+             " tensors do not fit the model that it says it is:", text);
 }
 
 const core::Weight& Weights::operator[](std::string_view name) const {
   const auto at = weights_.find(name);
   core::bug_if(at == weights_.end(), "a weight that is not in the list of tensors");
   return at->second;
+}
+
+std::span<const float> Weights::rope_factors() const {
+  const auto at = weights_.find("rope_freqs.weight");
+  if (at == weights_.end()) return {};
+  return {at->second.floats(), static_cast<std::size_t>(at->second.cols)};
 }
 
 const core::Weight& Weights::head() const {

@@ -3,20 +3,21 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 
-#include "ggml-like-core/gguf/reader.h"
 #include "ggml-like-core/graph/tensor.h"
 #include "src/model/config.h"
+#include "src/model/model_files.h"
 
 namespace tarsier {
 
-// Immutable. The file must outlive it.
+// Immutable. The files must outlive it.
 class Weights {
  public:
   // Throws one Error listing all missing, extra and misshapen tensors and types that do not fit.
-  Weights(const core::GgufReader& file, const Config& config);
+  Weights(const ModelFiles& files, const Config& config);
 
   const core::Weight& operator[](std::string_view name) const;
   // name + ".weight" and name + ".bias".
@@ -24,6 +25,8 @@ class Weights {
   const core::Weight& bias(const std::string& name) const { return (*this)[name + ".bias"]; }
   // output.weight, or the embedding where the head is tied to it.
   const core::Weight& head() const;
+  // What divides the frequencies of the rotary embedding; empty: nothing.
+  std::span<const float> rope_factors() const;
   std::uint64_t bytes() const { return bytes_; }
 
  private:

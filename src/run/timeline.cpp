@@ -57,7 +57,8 @@ Timeline::Timeline(const LoadedModel& model, const SessionOptions& options)
       runner_(options.threads, options.isa, options.blas),
       encoder_(model),
       cache_(model.config.text, options_.context, *options_.kv_type),
-      rope_(model.config.text.rope_theta, model.config.text.head_dim, model.config.text.mrope_section) {
+      rope_(model.config.text.rope_theta, model.config.text.head_dim, model.config.text.mrope_section,
+            model.weights.rope_factors()) {
   runner_.fetch_experts(model.weights.bytes() > core::available_memory());
   ids_.reserve(static_cast<std::size_t>(options_.context));
   keys_.reserve(static_cast<std::size_t>(options_.context));
@@ -141,7 +142,7 @@ bool Timeline::read(const Prompt& prompt, std::span<const Source> sources, std::
                                      [](const Source& s) { return s.item >= 0; });
   const TextPlan& p = plan({.n_tokens = static_cast<int>(n),
                             .n_logits = n_logits,
-                            .media = has_media || observed,
+                            .media = has_media || (observed && model_->config.vision.present),
                             .every_norm = observed});
   core::Bindings bindings;
   bindings.kv = cache_.view(static_cast<int>(begin));

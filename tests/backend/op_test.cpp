@@ -296,6 +296,33 @@ TEST(Op, norms_rope_and_gates_equal_their_formulas) {
       [&](std::span<const float> found, const Setting&) { expect_close(found, wanted, 2e-5); });
 }
 
+TEST(Op, rope_turns_neighbours_together_where_it_is_told_to) {
+  Numbers numbers(6);
+  const std::int64_t n = 3;
+  const std::int64_t heads = 2;
+  const std::int64_t width = 6;
+  const std::vector<float> x = numbers.floats(n * heads * width);
+  std::vector<float> cos = numbers.floats(n * width);
+  std::vector<float> sin = numbers.floats(n * width);
+  std::vector<double> wanted;
+  for (std::int64_t i = 0; i < n * heads * width; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const auto angle = static_cast<std::size_t>(i / (heads * width) * width + i % width / 2);
+    const double other = i % 2 == 0 ? -static_cast<double>(x[at + 1]) : static_cast<double>(x[at - 1]);
+    wanted.push_back(static_cast<double>(x[at]) * static_cast<double>(cos[angle]) +
+                     other * static_cast<double>(sin[angle]));
+  }
+  for_settings(
+      [&](Builder& b, std::vector<Bound>& bound) {
+        const Value in = b.input("x", n, heads * width);
+        const Value in_cos = b.input("cos", n, width);
+        const Value in_sin = b.input("sin", n, width);
+        bound = {{in, x.data()}, {in_cos, cos.data()}, {in_sin, sin.data()}};
+        return b.rope(in, in_cos, in_sin, width, true);
+      },
+      [&](std::span<const float> found, const Setting&) { expect_close(found, wanted, 1e-6); });
+}
+
 // softmax(scale * q . k) . v for one query and head over keys [first, last), in double. k, v: row(i) of
 // head_dim.
 std::vector<double> attend(const float* q, const std::function<const float*(std::int64_t)>& k,

@@ -93,7 +93,7 @@ void expect_tensors(const std::string& model, const std::string& path, const tar
                     const tarsier::TypePreset& vision) {
   const Checkpoint checkpoint(model);
   const core::GgufReader file(path);
-  const tarsier::Config config = tarsier::read_config(file);
+  const tarsier::Config config = tarsier::read_config(tarsier::ModelFiles(file.path()));
   const auto specs = tarsier::tensor_specs(config);
   ASSERT_EQ(file.tensors().size(), specs.size());
   for (std::size_t i = 0; i < specs.size(); ++i) {
@@ -154,7 +154,7 @@ TEST(Convert, the_file_says_what_the_folder_says) {
   const TempFolder folder;
   tarsier::convert({.source = folder_of("tiny-vl-moe"), .output = folder.path("a.gguf")});
   const core::GgufReader file(folder.path("a.gguf"));
-  const tarsier::Config c = tarsier::read_config(file);
+  const tarsier::Config c = tarsier::read_config(tarsier::ModelFiles(file.path()));
   EXPECT_EQ(c.name, "tiny-vl-moe");
   EXPECT_EQ(c.architecture(), "qwen3vlmoe");
   EXPECT_EQ(c.text.hidden_size, 256);

@@ -149,7 +149,7 @@ TEST(ConvertVariants, a_tied_head_may_be_stored_and_an_untied_one_is_taken) {
   const std::string path = folder.write("a.gguf", converted(untied).bytes);
   const core::GgufReader file(path);
   ASSERT_NE(file.find_tensor("output.weight"), nullptr);
-  EXPECT_FALSE(tarsier::read_config(file).text.tie_word_embeddings);
+  EXPECT_FALSE(tarsier::read_config(tarsier::ModelFiles(file.path())).text.tie_word_embeddings);
   std::vector<float> row(256);
   core::dequantize_row(row, core::DType::bf16, file.data(*file.find_tensor("output.weight")).data());
   EXPECT_EQ(row, std::vector<float>(256, 0.5F));
@@ -169,7 +169,7 @@ TEST(ConvertVariants, dense_layers_between_layers_of_experts) {
   EXPECT_THAT(out.warnings, ::testing::IsEmpty());
   const TempFolder folder;
   const core::GgufReader file(folder.write("a.gguf", out.bytes));
-  EXPECT_EQ(tarsier::read_config(file).text.dense_layers, std::vector<int>{1});
+  EXPECT_EQ(tarsier::read_config(tarsier::ModelFiles(file.path())).text.dense_layers, std::vector<int>{1});
   EXPECT_NE(file.find_tensor("blk.1.ffn_gate.weight"), nullptr);
   EXPECT_EQ(file.find_tensor("blk.1.ffn_gate_exps.weight"), nullptr);
   EXPECT_NE(file.find_tensor("blk.2.ffn_gate_exps.weight"), nullptr);
@@ -272,7 +272,7 @@ TEST(ConvertVariants, a_sentencepiece_model_with_tokens_of_the_configuration) {
   const TempFolder folder;
   const core::GgufReader file(folder.write("a.gguf", out.bytes));
   EXPECT_EQ(file.text("tokenizer.ggml.model"), "llama");
-  const tarsier::Config config = tarsier::read_config(file);
+  const tarsier::Config config = tarsier::read_config(tarsier::ModelFiles(file.path()));
   EXPECT_EQ(config.special.im_end, 1152);
   const tarsier::Tokenizer tokenizer(tarsier::read_tokenizer(file));
   EXPECT_EQ(tokenizer.find("<|image_pad|>"), 1162);

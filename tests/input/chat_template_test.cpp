@@ -98,8 +98,15 @@ TEST(ChatTemplate, the_kind_is_told_from_the_jinja_text) {
   const auto config =
       test::read_json(std::string(TARSIER_SOURCE) + "/models/tiny-vl-dense/tokenizer_config.json");
   EXPECT_EQ(template_kind(config.at("chat_template").get<std::string>()), TemplateKind::instruct);
-  EXPECT_THROW(template_kind("{{ '[INST]' }}"), core::Error);
-  EXPECT_THROW(template_kind(""), core::Error);
+  EXPECT_EQ(template_kind("{{ '[INST]' }}"), TemplateKind::unknown);
+  EXPECT_EQ(template_kind(""), TemplateKind::none);
+  const std::string smol =
+      "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are SmolLM<|im_end|>\\n' }}{% "
+      "endif %}";
+  EXPECT_EQ(tarsier::default_system(smol), "You are SmolLM");
+  EXPECT_EQ(tarsier::default_system(config.at("chat_template").get<std::string>()), "");
+  EXPECT_THROW(render({}, TemplateKind::unknown), core::Error);
+  EXPECT_THROW(render({}, TemplateKind::none), core::Error);
 }
 
 TEST(ChatTemplate, bad_roles_and_tool_calls_are_errors_with_their_number) {

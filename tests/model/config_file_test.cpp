@@ -77,7 +77,7 @@ TEST(ConfigFile, every_field_is_read_back) {
     writer.begin(folder.path("a.gguf"));
     writer.commit();
     const GgufReader file(folder.path("a.gguf"));
-    EXPECT_EQ(printed(tarsier::read_config(file)), printed(c));
+    EXPECT_EQ(printed(tarsier::read_config(tarsier::ModelFiles(file.path()))), printed(c));
     EXPECT_EQ(file.has("qwen3vl.expert_count"), false);
     EXPECT_EQ(file.has("qwen3vlmoe.expert_count"), moe);
   }
@@ -118,7 +118,7 @@ TEST(ConfigFile, keys_of_our_own_may_be_missing) {
   foreign.commit();
 
   const GgufReader file(folder.path("foreign.gguf"));
-  const Config read = tarsier::read_config(file);
+  const Config read = tarsier::read_config(tarsier::ModelFiles(file.path()));
   EXPECT_EQ(read.text.vocab_size, 40);
   EXPECT_EQ(read.text.mrope_section, (std::vector<int>{2, 1, 1}));
   EXPECT_TRUE(read.text.tie_word_embeddings);
@@ -128,7 +128,7 @@ TEST(ConfigFile, keys_of_our_own_may_be_missing) {
   EXPECT_EQ(read.vision.deepstack_visual_indexes, (std::vector<int>{0, 2}));
   EXPECT_EQ(read.special.image_pad, 30);
   EXPECT_EQ(read.special.im_end, 35);
-  EXPECT_EQ(read.generation.eos_token_id, std::vector<int>{35});
+  EXPECT_EQ(read.generation.eos_token_id, (std::vector<int>{35, 28}));  // and <|endoftext|>
   EXPECT_FALSE(read.generation.do_sample);
   EXPECT_EQ(read.processor.image.max_pixels, 16777216);
   EXPECT_EQ(read.processor.mean, c.processor.mean);
@@ -166,14 +166,19 @@ TEST(ConfigFile, what_a_file_must_hold_is_listed_when_missing) {
   const TempFolder folder;
   const auto refusal = [&](const std::map<std::string, std::optional<core::GgufValue>>& changes) {
     const GgufReader file(changed_file(folder, changes));
-    return error_of([&] { tarsier::read_config(file); });
+    return error_of([&] { tarsier::read_config(tarsier::ModelFiles(file.path())); });
   };
   EXPECT_EQ(refusal({}), "");
   EXPECT_THAT(refusal({{"qwen3vl.block_count", {}}, {"clip.vision.embedding_length", {}}}),
               HasSubstr("keys are missing: qwen3vl.block_count, clip.vision.embedding_length"));
-  EXPECT_THAT(refusal({{"general.architecture", "llama"}}), HasSubstr("architecture llama, wanted qwen3vl"));
+  EXPECT_THAT(refusal({{"general.architecture", "bert"}}),
+              HasSubstr("architecture bert, wanted one of qwen3vl, qwen3vlmoe"));
   EXPECT_THAT(refusal({{"general.architecture", {}}}), HasSubstr("general.architecture is missing"));
-  EXPECT_THAT(refusal({{"clip.vision.block_count", {}}}), HasSubstr("no vision tower"));
+  EXPECT_EQ(refusal({{"clip.vision.block_count", {}}}), "");  // reads text only
+  EXPECT_THAT(refusal({{"general.architecture", "llama"}}), HasSubstr("reads no pictures"));
+  EXPECT_THAT(refusal({{"qwen3vl.rope.scaling.type", "yarn"}}), HasSubstr("rope.scaling.type is yarn"));
+  EXPECT_THAT(refusal({{"qwen3vl.rope.dimension_count", std::uint32_t{4}}}),
+              HasSubstr("wanted the whole head, 8"));
   EXPECT_THAT(refusal({{"tarsier.version", std::uint32_t{2}}}), HasSubstr("a newer program is needed"));
   EXPECT_THAT(refusal({{"qwen3vl.block_count", "three"}}),
               HasSubstr("qwen3vl.block_count is not an integer"));
@@ -251,8 +256,8 @@ TEST(TokenizerFile, lists_that_do_not_fit_together_are_refused) {
       refusal({{"tarsier.tokenizer.added_ids", Numbers{-1}}, {"tarsier.tokenizer.added_flags", Numbers{0}}}),
       HasSubstr("added token -1"));
   EXPECT_THAT(refusal({{"tarsier.tokenizer.added_flags", Numbers{0}}}), HasSubstr("has 8 numbers"));
-  EXPECT_THAT(refusal({{"tarsier.tokenizer.pattern", {}}, {"tokenizer.ggml.pre", "llama3"}}),
-              HasSubstr("is llama3"));
+  EXPECT_THAT(refusal({{"tarsier.tokenizer.pattern", {}}, {"tokenizer.ggml.pre", "tekken"}}),
+              HasSubstr("is tekken, wanted one of qwen2"));
   GgufWriter writer;
   EXPECT_THAT(error_of([&] { write_tokenizer(writer, some_tokenizer(), 35); }), HasSubstr("only 35 rows"));
 }

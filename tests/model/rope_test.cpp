@@ -30,4 +30,17 @@ TEST(TextRope, frequencies_take_the_axes_that_transformers_gives_them) {
   }
 }
 
+TEST(TextRope, without_sections_all_frequencies_take_the_first_number_and_factors_divide_them) {
+  const std::vector<float> factors = {1, 2, 8, 3};
+  const tarsier::TextRope rope(500000.0, 8, {}, factors);
+  const std::vector<float> frequency = tarsier::rope_frequencies(500000.0, 8);
+  std::vector<float> cos(8);
+  std::vector<float> sin(8);
+  rope.table(cos.data(), sin.data(), 77, 5, 6);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(cos[i], std::cos(77.0F * (frequency[i] / factors[i]))) << i;
+    EXPECT_EQ(sin[i + 4], std::sin(77.0F * (frequency[i] / factors[i]))) << i;
+  }
+}
+
 }  // namespace

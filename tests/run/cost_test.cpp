@@ -20,7 +20,7 @@ double bytes_of(const core::Plan& plan) {
 // Of all matrices but tables that rows are looked up in.
 double matrix_bytes(const tarsier::LoadedModel& model, bool vision) {
   double bytes = 0;
-  for (const core::GgufTensor& t : model.file.tensors()) {
+  for (const core::GgufTensor& t : model.files.text().tensors()) {
     const bool is_vision = t.name.starts_with("v.") || t.name.starts_with("mm.");
     const bool table = t.name == "v.position_embd.weight" ||
                        (t.name == "token_embd.weight" && !model.config.text.tie_word_embeddings);

@@ -44,6 +44,16 @@ void run_op(const LayerNorm& op, const Node& node, OpContext& c) {
   });
 }
 
+// x and out [n], one head: (2i, 2i + 1) turn by angle i.
+static void rope_pairs(float* out, const float* x, const float* cos, const float* sin, std::int64_t n) {
+  for (std::int64_t i = 0; i < n / 2; ++i) {
+    const float a = x[2 * i];
+    const float b = x[2 * i + 1];
+    out[2 * i] = a * cos[i] - b * sin[i];
+    out[2 * i + 1] = b * cos[i] + a * sin[i];
+  }
+}
+
 void run_op(const Rope& op, const Node& node, OpContext& c) {
   const float* x = c.f32(node.inputs[0]);
   const float* cos = c.f32(node.inputs[1]);
@@ -51,6 +61,7 @@ void run_op(const Rope& op, const Node& node, OpContext& c) {
   float* out = c.out(node.outputs[0]);
   const ValueInfo& shape = c.info(node.outputs[0]);
   const std::int64_t stride = c.info(node.inputs[0]).cols;
+  const auto turn = op.pairs ? &rope_pairs : c.kernels->rope;
   c.rows(shape.rows, [&](std::int64_t i) {
     for (std::int64_t at = 0; at < shape.cols; at += op.head_dim) {
       const float* head = x + i * stride + op.first + at;
@@ -59,7 +70,7 @@ void run_op(const Rope& op, const Node& node, OpContext& c) {
         c.kernels->rms_norm(y, head, op.gain->floats(), op.head_dim, op.eps);
         head = y;
       }
-      c.kernels->rope(y, head, cos + i * op.head_dim, sin + i * op.head_dim, op.head_dim);
+      turn(y, head, cos + i * op.head_dim, sin + i * op.head_dim, op.head_dim);
     }
   });
 }
