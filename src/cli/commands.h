@@ -12,6 +12,7 @@ using Action = std::function<int()>;
 
 void add_run_command(CLI::App& app, Action& action);
 void add_convert_command(CLI::App& app, Action& action);
+void add_split_command(CLI::App& app, Action& action);
 void add_quantize_command(CLI::App& app, Action& action);
 void add_inspect_command(CLI::App& app, Action& action);
 void add_trace_command(CLI::App& app, Action& action);

@@ -61,6 +61,7 @@ int run_program(int argc, const char* const* argv) {
   add_run_command(app, action);
   add_convert_command(app, action);
   add_quantize_command(app, action);
+  add_split_command(app, action);
   add_inspect_command(app, action);
   add_score_command(app, action);
   add_bench_command(app, action);
