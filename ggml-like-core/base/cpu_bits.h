@@ -13,6 +13,7 @@ enum CpuFeature : std::uint32_t {
   kAvx512 = 1U << 3,  // F, BW, VL and DQ together
   kAvx512Vnni = 1U << 4,
   kAvx512Bf16 = 1U << 5,
+  kAvxVnni = 1U << 6,  // VNNI of 256 bits without AVX-512
   kNeon = 1U << 8,
   kDotprod = 1U << 9,
   kI8mm = 1U << 10,

@@ -2,6 +2,8 @@
 
 #if defined(__aarch64__)
 #include <sys/auxv.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 namespace core {
@@ -17,6 +19,7 @@ constexpr Row kRows[] = {{kAvx2, "avx2"},
                          {kAvx512, "avx512"},
                          {kAvx512Vnni, "avx512_vnni"},
                          {kAvx512Bf16, "avx512_bf16"},
+                         {kAvxVnni, "avx_vnni"},
                          {kNeon, "neon"},
                          {kDotprod, "dotprod"},
                          {kI8mm, "i8mm"}};
@@ -36,6 +39,10 @@ std::uint32_t cpu_features() {
     found |= kAvx512;
   if (__builtin_cpu_supports("avx512vnni")) found |= kAvx512Vnni;
   if (__builtin_cpu_supports("avx512bf16")) found |= kAvx512Bf16;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kAvxVnniBit = 1U << 4;  // of EAX; the builtin does not know the name everywhere
+  if ((found & kAvx2) != 0 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kAvxVnniBit) != 0)
+    found |= kAvxVnni;
 #elif defined(__aarch64__)
   constexpr unsigned long kHwcapDotprod = 1UL << 20;  // HWCAP_ASIMDDP
   constexpr unsigned long kHwcap2I8mm = 1UL << 13;    // HWCAP2_I8MM

@@ -150,6 +150,7 @@ inline constexpr std::int64_t kAttentionTile = 32;  // most queries of one atten
 // The rows, each defined by isa/<name>.cpp where the build has it. Ask select.h for them.
 extern const KernelTable kernels_scalar;
 extern const KernelTable kernels_avx2;
+extern const KernelTable kernels_avx2_vnni;
 extern const KernelTable kernels_avx512;
 extern const KernelTable kernels_avx512_vnni;
 extern const KernelTable kernels_neon;

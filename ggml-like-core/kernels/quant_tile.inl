@@ -42,7 +42,8 @@ template <class V, class K, int R, int C>
 constexpr bool sums_in_registers() {
   const bool third = !K::super && K::chain > 1 && K::chain < K::group / 4;  // over parts of a group
   const int sets = (K::chain > 1 ? V::pair_registers : 0) + 1 + (third ? 1 : 0);
-  return R * C * sets + 2 * R + 2 <= V::registers;
+  const int constants = K::super || V::pairs_are_sums || K::chain == 1 ? 2 : 5;
+  return R * C * sets + 2 * R + constants <= V::registers;
 }
 
 // pairs = codes . x of K::chain calls of dot4, from call `first` of a group on.

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const KernelTable* kTables[] = {
 #if defined(__x86_64__)
-    &kernels_avx512_vnni, &kernels_avx512, &kernels_avx2,
+    &kernels_avx512_vnni, &kernels_avx512, &kernels_avx2_vnni, &kernels_avx2,
 #elif defined(__aarch64__)
     &kernels_neon_i8mm, &kernels_neon,
 #endif

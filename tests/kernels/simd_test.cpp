@@ -14,11 +14,10 @@ namespace core {
 namespace {
 
 std::vector<SimdProbe> probes() {
-  const std::vector<const KernelTable*> tables = supported_tables();
   std::vector<SimdProbe> runnable;
   for (const SimdProbe& probe : {TARSIER_SIMD_PROBES})
-    for (const KernelTable* table : tables)
-      if (std::string(table->name) == probe.name) runnable.push_back(probe);
+    for (const KernelTable* table : all_tables())
+      if (supported(*table) && std::string(table->name) == probe.name) runnable.push_back(probe);
   return runnable;
 }
 

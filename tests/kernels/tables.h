@@ -9,9 +9,11 @@
 #include <iostream>
 #include <random>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "ggml-like-core/base/buffer.h"
+#include "ggml-like-core/base/cpu_features.h"
 #include "ggml-like-core/kernels/activation.h"
 #include "ggml-like-core/kernels/select.h"
 #include "ggml-like-core/quant/formats.h"
@@ -20,13 +22,26 @@
 
 namespace core {
 
-// The tables of this build that this machine has; the others are printed and counted.
+extern const KernelTable TARSIER_EMULATED_TABLES;  // tests/CMakeLists.txt, emulated/immintrin.h
+
+inline std::vector<const KernelTable*> emulated_tables() {
+  const auto addresses = [](const auto&... table) { return std::vector<const KernelTable*>{&table...}; };
+  return addresses(TARSIER_EMULATED_TABLES);
+}
+
+// The tables of this build that this machine has, and emulated ones for those that it lacks; what does not
+// run is printed and counted.
 inline std::vector<const KernelTable*> supported_tables() {
   std::vector<const KernelTable*> tables;
   int not_run = 0;
   for (const KernelTable* table : all_tables()) {
-    if (supported(*table)) {
-      tables.push_back(table);
+    const KernelTable* runnable = supported(*table) ? table : nullptr;
+    for (const KernelTable* emulated : emulated_tables())
+      if (runnable == nullptr && std::string_view(emulated->name) == table->name &&
+          (cpu_features() & kAvx2) != 0)
+        runnable = emulated;
+    if (runnable != nullptr) {
+      tables.push_back(runnable);
     } else {
       ++not_run;
       std::cout << "not run on this machine: " << table->name << "\n";

@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "ggml-like-core/kernels/simd/common.h"
+#include "ggml-like-core/kernels/simd/kept.h"
 
 namespace {
 
@@ -155,10 +156,7 @@ struct Avx2 {
   }
   static i32 to_scale(i32 v) { return or_i32(and_i32(v, 0xffffU), shift_left<16>(v)); }
   static std::int32_t to_scale_of_lane(std::int32_t v) { return (v & 0xffff) | v << 16; }
-  static __m256i kept(__m256i v) {
-    asm volatile("" : "+x"(v));
-    return v;
-  }
+  static i32 kept(i32 v) { return ::kept(v); }
 
   static i32 dot2(i32 sum, Words words, const void* x) {
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi32(read<std::int32_t>(x))));

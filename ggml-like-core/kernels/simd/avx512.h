@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "ggml-like-core/kernels/simd/common.h"
+#include "ggml-like-core/kernels/simd/kept.h"
 
 namespace {
 
@@ -12,7 +13,7 @@ struct Avx512 {
   static constexpr int tile_rows = 4;  // 4 x 6 sums, 4 rows and 1 column: 29 of 32 registers
   static constexpr int tile_columns = 6;
   static constexpr int quant_columns = 6;
-  static constexpr int quant_vectors(int) { return 2; }
+  static constexpr int quant_vectors(int chain) { return chain == 1 ? 1 : 2; }
   static constexpr int registers = 32;
   static constexpr bool fixed = true;
   static constexpr int fixed_columns = 12;
@@ -169,15 +170,10 @@ struct Avx512 {
   }
   static i32 to_scale(i32 v) { return or_i32(and_i32(v, 0xffffU), shift_left<16>(v)); }
   static std::int32_t to_scale_of_lane(std::int32_t v) { return (v & 0xffff) | v << 16; }
-  static __m512i kept(__m512i v) {
-    asm volatile("" : "+v"(v));
-    return v;
-  }
+  static i32 kept(i32 v) { return ::kept(v); }
 
   static i32 dot2(i32 sum, Words words, const void* x) {
-    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi32(read<std::int32_t>(x))));
-    asm("" : "+v"(sum));  // as in avx2.h
-    return sum;
+    return kept(_mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi32(read<std::int32_t>(x)))));
   }
   static void store_2_i16(void* p, f32 a, f32 b) {
     const __m512i whole =

@@ -6,6 +6,7 @@
 namespace {
 
 struct Avx512Vnni : Avx512 {
+  static constexpr int quant_vectors(int) { return 2; }
   static constexpr bool unsigned_codes = true;
   using Pairs = __m512i;
   static constexpr int chain(int) { return 8; }
@@ -23,9 +24,7 @@ struct Avx512Vnni : Avx512 {
   static std::int32_t to_scale_of_lane(std::int32_t v) { return v; }
 
   static i32 dot2(i32 sum, Words words, const void* x) {
-    sum = _mm512_dpwssd_epi32(sum, words, _mm512_set1_epi32(read<std::int32_t>(x)));
-    asm("" : "+v"(sum));  // as in avx2.h
-    return sum;
+    return kept(_mm512_dpwssd_epi32(sum, words, _mm512_set1_epi32(read<std::int32_t>(x))));
   }
 };
 
