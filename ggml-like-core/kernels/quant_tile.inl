@@ -13,7 +13,10 @@ namespace {
 
 // Vectors of rows of every tile of a kind.
 template <class V, class K>
-inline constexpr int kVectors = V::quant_vectors(K::chain);
+inline constexpr int kVectors =
+    // Blocks with a float scale keep float sums beside those of integers: two vectors of both only where
+    // little else wants a register.
+    !K::super && (K::correction == Correction::min || K::chain < 8) ? 1 : V::quant_vectors(K::chain);
 
 // Activations of C tokens from one k on; stride in bytes.
 struct ActivationView {

@@ -190,12 +190,15 @@ TEST_F(Program, score_of_all_tokens_leaves_out_the_first_and_the_pictures) {
   EXPECT_EQ(j["tokens"].back()["text"], "\n");
 }
 
-// What the program traces equals what transformers computed: names, types, shapes, and the values within
-// their bounds.
+// What the program traces of a model in F32 equals what transformers computed: names, types, shapes, and the
+// values within their bounds.
 TEST_F(Program, trace_writes_the_values_of_transformers) {
+  const Output made =
+      test::run("tarsier convert models/tiny-vl-dense --type f32 --vision-type f32 -o " + file("f32.gguf"));
+  ASSERT_EQ(made.code, 0) << made.err;
   for (const std::string name : {"image", "image_and_video", "video_sampled", "text"}) {
     const std::string fixture = TARSIER_TEST_DATA "/tiny-vl-dense/" + name;
-    const Output o = test::run("tarsier trace --kv-type f32 --video-markers outer -m " + model() +
+    const Output o = test::run("tarsier trace --kv-type f32 --video-markers outer -m " + file("f32.gguf") +
                                " --messages " + fixture + "/messages.json -o " + file(name));
     ASSERT_EQ(o.code, 0) << o.err;
     const test::SafetensorsFile wanted(fixture + "/dump.safetensors");
