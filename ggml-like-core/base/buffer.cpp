@@ -75,9 +75,9 @@ void MappedFile::unmap() {
 
 void will_need(const void* p, std::size_t size) {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(p) / page * page;
-  const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(p) + size;
-  static_cast<void>(::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED));
+  const std::size_t inside = reinterpret_cast<std::uintptr_t>(p) % page;
+  const auto* const begin = static_cast<const std::byte*>(p) - inside;
+  static_cast<void>(::madvise(const_cast<std::byte*>(begin), inside + size, MADV_WILLNEED));
 }
 
 void MappedFile::will_need(std::size_t offset, std::size_t size) const {

@@ -42,9 +42,9 @@ std::uint64_t available_memory(const std::string& root) {
     if (!unified && controllers != "memory") continue;
     // A group is held to the limits of all groups around it.
     while (true) {
-      least = std::min(
-          least, unified ? number_in(root + "/sys/fs/cgroup" + group + "/memory.max")
-                         : number_in(root + "/sys/fs/cgroup/memory" + group + "/memory.limit_in_bytes"));
+      std::string limit = root + (unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory");
+      limit.append(group).append(unified ? "/memory.max" : "/memory.limit_in_bytes");
+      least = std::min(least, number_in(limit));
       if (group.empty()) break;
       group.resize(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
     }

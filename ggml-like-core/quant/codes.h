@@ -38,7 +38,7 @@ struct CodesBase {
 };
 
 // --- pieces that several formats share; inner loops run over neighbours, so that compilers make vectors ---
-
+// NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): places inside a block of 256
 // out[32] of 16 bytes: weights 0..15 in the low nibbles, 16..31 in the high ones.
 [[gnu::always_inline]] inline void nibbles_of_32(std::int8_t* out, const std::uint8_t* nibbles) {
   for (int i = 0; i < 16; ++i) out[i] = static_cast<std::int8_t>(nibbles[i] & 15);
@@ -421,5 +421,5 @@ struct CodesOf<TQ2_0> : CodesOfTernary<TQ2_0> {
     add<256>(out, -1);
   }
 };
-
+// NOLINTEND(bugprone-implicit-widening-of-multiplication-result)
 }  // namespace core

@@ -233,7 +233,8 @@ std::uint16_t fit_signed_groups(std::int8_t (&sub)[16], std::uint8_t (&codes)[25
   for (int g = 0; g < 16; ++g) fit[g] = search_scale({x + std::ptrdiff_t{16} * g, 16}, kMost);
   const std::uint16_t scale_f16 = fit_sub_scales<kMostSub>(sub, fit);
   for (int i = 0; i < 256; ++i) {
-    const float inverse = inverse_or_zero(f16_to_f32(scale_f16) * sub[i / 16]);
+    const int group = i / 16;
+    const float inverse = inverse_or_zero(f16_to_f32(scale_f16) * sub[group]);
     codes[i] = static_cast<std::uint8_t>(nearest(x[i], inverse, -kMost, kMost - 1) + kMost);
   }
   return scale_f16;
@@ -308,8 +309,8 @@ void encode(IQ4_XS::Block& b, const float* x) {
     const int six_bits = sub[g] + 32;
     b.scales_low[g / 2] = static_cast<std::uint8_t>(b.scales_low[g / 2] | ((six_bits & 15) << (4 * (g % 2))));
     b.scales_high = static_cast<std::uint16_t>(b.scales_high | ((six_bits >> 4) << (2 * g)));
-    encode_values(b.nibbles + 16 * g, x + 32 * g, inverse_or_zero(f16_to_f32(b.scale_f16) * sub[g]),
-                  kIq4Values);
+    encode_values(b.nibbles + std::ptrdiff_t{16} * g, x + std::ptrdiff_t{32} * g,
+                  inverse_or_zero(f16_to_f32(b.scale_f16) * sub[g]), kIq4Values);
   }
 }
 

@@ -11,7 +11,7 @@ struct Neon {
   static constexpr int lanes = 4;
   static constexpr int tile_rows = 4;  // 4 x 6 sums, 4 rows and 1 column: 29 of 32 registers
   static constexpr int tile_columns = 6;
-  static constexpr int quant_columns = 6;
+  static constexpr int quant_columns = 4;
   static constexpr int quant_vectors(int) { return 1; }
   static constexpr int registers = 32;
   static constexpr bool fixed = false;  // 16-bit products are no faster than floats

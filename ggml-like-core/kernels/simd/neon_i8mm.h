@@ -6,7 +6,8 @@
 namespace {
 
 struct NeonI8mm : Neon {
-  static constexpr int quant_vectors(int) { return 2; }
+  static constexpr int quant_columns = 6;
+  static constexpr int quant_vectors(int) { return 1; }
   static constexpr bool unsigned_codes = true;
   using Pairs = int32x4_t;
   static constexpr int chain(int) { return 8; }
