@@ -210,7 +210,7 @@ void add_all() {
             (name("fixed_attention", *t, what) + "/" + std::to_string(s.queries) + "x" +
              std::to_string(s.keys) + "x" + std::to_string(s.head_dim))
                 .c_str(),
-            [t, codes, s](benchmark::State& state) { fixed_attention(state, *t, codes, s); });
+            [t, codes = codes, s](benchmark::State& state) { fixed_attention(state, *t, codes, s); });
     benchmark::RegisterBenchmark(name("row", *t, "gelu_tanh").c_str(),
                                  [t](benchmark::State& state) { row_function(state, t->gelu_tanh); });
     benchmark::RegisterBenchmark(name("row", *t, "gelu_erf").c_str(),
