@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "convert/json_file.h"
 #include "ggml-like-core/base/error.h"
@@ -17,6 +19,7 @@ void add_configured_tokens(const JsonFile& json, TokenizerData& data) {
   const auto* listed = json.find("added_tokens_decoder");
   if (listed == nullptr) return;
   core::require(listed->is_object(), json.path(), ": added_tokens_decoder is no object");
+  std::vector<std::string> tokens(data.tokens.begin(), data.tokens.end());
   for (const auto& [number, entry] : listed->items()) {
     AddedToken t;
     const char* end = number.data() + number.size();
@@ -31,11 +34,12 @@ void add_configured_tokens(const JsonFile& json, TokenizerData& data) {
     token.get("rstrip", t.rstrip);
     token.get("single_word", t.single_word);
     const auto id = static_cast<std::size_t>(t.id);
-    while (data.tokens.size() <= id) data.tokens.push_back("[PAD" + std::to_string(data.tokens.size()) + "]");
+    while (tokens.size() <= id) tokens.push_back("[PAD" + std::to_string(tokens.size()) + "]");
     std::erase_if(data.added, [&](const AddedToken& old) { return old.id == t.id; });
-    data.tokens[id] = t.text;
+    tokens[id] = t.text;
     data.added.push_back(std::move(t));
   }
+  data.tokens = tokens;
 }
 
 }  // namespace

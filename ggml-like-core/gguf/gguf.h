@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "ggml-like-core/base/text_list.h"
 #include "ggml-like-core/quant/dtype.h"
 
 namespace core {
@@ -23,7 +24,7 @@ inline constexpr std::size_t kGgufDefaultAlignment = 32;
 using GgufValue =
     std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, float,
                  bool, std::string, std::uint64_t, std::int64_t, double, std::vector<std::uint8_t>,
-                 std::vector<std::int64_t>, std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+                 std::vector<std::int64_t>, std::vector<double>, std::vector<bool>, TextList>;
 
 struct GgufTensor {
   std::string name;

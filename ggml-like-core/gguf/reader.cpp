@@ -82,7 +82,9 @@ class Cursor {
     position_ += static_cast<std::size_t>(n);
     return out;
   }
-  std::string take_text(std::string_view what, std::size_t limit = std::numeric_limits<std::size_t>::max()) {
+  // A view of the file.
+  std::string_view take_text(std::string_view what,
+                             std::size_t limit = std::numeric_limits<std::size_t>::max()) {
     const auto n = take<std::uint64_t>(what);
     require(n <= limit, path_, ": ", what, " has ", n, " bytes, the limit is ", limit);
     const auto raw = take_bytes(n, what);
@@ -153,7 +155,7 @@ GgufValue take_array(Cursor& in, const std::string& what) {
       return out;
     }
     default: {
-      std::vector<std::string> out;
+      TextList out;
       out.reserve(count);
       for (std::uint64_t i = 0; i < count; ++i) out.push_back(in.take_text(what));
       return out;
@@ -180,7 +182,7 @@ GgufValue take_value(Cursor& in, Kind kind, const std::string& what) {
     case Kind::boolean:
       return in.take_bool(what);
     case Kind::string:
-      return in.take_text(what);
+      return std::string(in.take_text(what));
     case Kind::u64:
       return in.take<std::uint64_t>(what);
     case Kind::i64:
@@ -300,7 +302,7 @@ GgufReader::GgufReader(const std::string& path) : file_(path) {
   require(n_tensors <= in.left() / kLeastTensor, path, ": claims ", n_tensors, " tensors, the file has only ",
           in.left(), " bytes left");
   for (std::uint64_t i = 0; i < n_keys; ++i) {
-    const std::string key = in.take_text("a key", kMaxKey);
+    const std::string key(in.take_text("a key", kMaxKey));
     require(!key.empty(), path, ": a key is empty");
     const std::string what = "key " + key;
     const Kind kind = take_kind(in, what);
@@ -365,8 +367,8 @@ const std::vector<double>& GgufReader::numbers(std::string_view key) const {
 const std::vector<bool>& GgufReader::booleans(std::string_view key) const {
   return get<std::vector<bool>>(*this, key, "an array of booleans");
 }
-const std::vector<std::string>& GgufReader::texts(std::string_view key) const {
-  return get<std::vector<std::string>>(*this, key, "an array of texts");
+const TextList& GgufReader::texts(std::string_view key) const {
+  return get<TextList>(*this, key, "an array of texts");
 }
 const std::vector<std::uint8_t>& GgufReader::bytes(std::string_view key) const {
   return get<std::vector<std::uint8_t>>(*this, key, "an array of bytes");

@@ -32,7 +32,7 @@ class GgufReader {
   const std::vector<std::int64_t>& integers(std::string_view key) const;
   const std::vector<double>& numbers(std::string_view key) const;
   const std::vector<bool>& booleans(std::string_view key) const;
-  const std::vector<std::string>& texts(std::string_view key) const;
+  const TextList& texts(std::string_view key) const;
   const std::vector<std::uint8_t>& bytes(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
 

@@ -67,7 +67,7 @@ void put_elements(Bytes& out, const List& list) {
 void put_array(Bytes& out, const std::vector<std::uint8_t>& list) { put_elements<std::uint8_t>(out, list); }
 void put_array(Bytes& out, const std::vector<double>& list) { put_elements<float>(out, list); }
 void put_array(Bytes& out, const std::vector<bool>& list) { put_elements<bool>(out, list); }
-void put_array(Bytes& out, const std::vector<std::string>& list) { put_elements<std::string>(out, list); }
+void put_array(Bytes& out, const TextList& list) { put_elements<std::string>(out, list); }
 void put_array(Bytes& out, const std::vector<std::int64_t>& list) {
   if (std::all_of(list.begin(), list.end(), [](std::int64_t x) { return std::in_range<std::int32_t>(x); }))
     put_elements<std::int32_t>(out, list);

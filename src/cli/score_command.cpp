@@ -55,7 +55,7 @@ int score(const ScoreFlags& flags) {
   double sum = 0;
   for (const ScoredToken& token : scored) sum -= token.score.log_prob;
   const double nll = sum / static_cast<double>(scored.size());
-  const auto text = [&](int id) { return std::string(model->tokenizer().token_bytes(id)); };
+  const auto text = [&](int id) { return model->tokenizer().token_bytes(id); };
   if (flags.json) {
     nlohmann::json tokens = nlohmann::json::array();
     for (const ScoredToken& t : scored)

@@ -1,7 +1,9 @@
 #include "src/input/bpe.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <functional>
 #include <queue>
 #include <tuple>
@@ -13,6 +15,7 @@ namespace tarsier {
 namespace {
 
 constexpr std::uint64_t kNoPair = ~std::uint64_t{0};
+constexpr std::size_t kBatch = 32;      // merges whose tokens are looked up together
 constexpr std::size_t kShortWord = 32;  // symbols; up to here looking at all pairs beats a queue
 
 // Byte -> the character that spells it: printable Latin-1 as it is, the rest from U+0100 on in order.
@@ -47,9 +50,32 @@ std::uint64_t pair_of(int left, int right) {
          static_cast<std::uint32_t>(right);
 }
 
-std::size_t slots_for(std::size_t n) { return std::bit_ceil(n * 2 + 2); }
+// Between a third and two thirds are full.
+std::size_t slots_for(std::size_t n) { return std::bit_ceil(n + n / 2 + 2); }
 
-std::size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
+template <class T>
+std::uint64_t load(const char* at) {
+  T x;
+  std::memcpy(&x, at, sizeof(x));
+  return x;
+}
+
+// Eight bytes at a time, the last ones again where that fills up: texts are short, and half a million of them
+// are hashed at each start.
+std::uint64_t hash_of(std::string_view text) {
+  const char* at = text.data();
+  const std::size_t n = text.size();
+  std::uint64_t hash = n;
+  if (n >= 8) {
+    for (std::size_t i = 0; i + 8 < n; i += 8) hash = mix(hash ^ load<std::uint64_t>(at + i));
+    return mix(hash ^ load<std::uint64_t>(at + n - 8));
+  }
+  if (n >= 4) return mix(hash ^ (load<std::uint32_t>(at) << 32 | load<std::uint32_t>(at + n - 4)));
+  for (const char c : text) hash = hash << 8 | static_cast<unsigned char>(c);
+  return mix(hash);
+}
+
+std::uint32_t upper_half(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32); }
 
 }  // namespace
 
@@ -65,27 +91,50 @@ std::string stored_to_bytes(std::string_view stored) {
   return out;
 }
 
-TokenTable::TokenTable(std::span<const std::string> tokens)
-    : slots_(slots_for(tokens.size()), -1), tokens_(tokens) {
-  const std::size_t mask = slots_.size() - 1;
+TokenTable::TokenTable(const core::TextList& tokens) : slots_(slots_for(tokens.size())), tokens_(&tokens) {
   for (std::size_t id = 0; id < tokens.size(); ++id) {
     if (tokens[id].empty()) continue;  // a hole in the ids
-    std::size_t slot = hash_of(tokens[id]) & mask;
-    while (slots_[slot] >= 0 && tokens[static_cast<std::size_t>(slots_[slot])] != tokens[id])
-      slot = (slot + 1) & mask;
-    slots_[slot] = static_cast<std::int32_t>(id);
+    const std::uint64_t hash = hash_of(tokens[id]);
+    slots_[place_of(tokens[id], hash)] = {static_cast<std::int32_t>(id), upper_half(hash)};
   }
+}
+
+// Where text stands or would stand.
+std::size_t TokenTable::place_of(std::string_view text, std::uint64_t hash) const {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t slot = hash & mask;
+  while (slots_[slot].id >= 0 && (slots_[slot].hash != upper_half(hash) ||
+                                  (*tokens_)[static_cast<std::size_t>(slots_[slot].id)] != text))
+    slot = (slot + 1) & mask;
+  return slot;
 }
 
 std::optional<int> TokenTable::find(std::string_view text) const {
   if (slots_.empty()) return std::nullopt;
-  const std::size_t mask = slots_.size() - 1;
-  for (std::size_t slot = hash_of(text) & mask; slots_[slot] >= 0; slot = (slot + 1) & mask)
-    if (tokens_[static_cast<std::size_t>(slots_[slot])] == text) return slots_[slot];
-  return std::nullopt;
+  const std::int32_t id = slots_[place_of(text, hash_of(text))].id;
+  return id >= 0 ? std::optional(id) : std::nullopt;
 }
 
-Bpe::Bpe(std::span<const std::string> tokens, const TokenTable& table, std::span<const std::string> merges,
+void TokenTable::find_all(std::span<const std::string_view> texts, std::span<std::int32_t> ids) const {
+  if (slots_.empty()) return std::fill(ids.begin(), ids.end(), -1);
+  constexpr std::size_t kMost = 3 * kBatch;
+  core::bug_if(texts.size() > kMost, "more texts than are looked up together");
+  std::array<std::uint64_t, kMost> hashes;
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    hashes[i] = hash_of(texts[i]);
+    __builtin_prefetch(&slots_[hashes[i] & mask]);
+  }
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    if (const Slot& slot = slots_[hashes[i] & mask]; slot.id >= 0)
+      tokens_->prefetch(static_cast<std::size_t>(slot.id));
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    if (const Slot& slot = slots_[hashes[i] & mask]; slot.id >= 0)
+      __builtin_prefetch((*tokens_)[static_cast<std::size_t>(slot.id)].data());
+  for (std::size_t i = 0; i < texts.size(); ++i) ids[i] = slots_[place_of(texts[i], hashes[i])].id;
+}
+
+Bpe::Bpe(const core::TextList& tokens, const TokenTable& table, const core::TextList& merges,
          bool ignore_merges)
     : merges_(slots_for(merges.size()), Merge{kNoPair, 0, 0}), table_(&table), ignore_merges_(ignore_merges) {
   for (std::size_t b = 0; b < 256; ++b) {
@@ -93,26 +142,37 @@ Bpe::Bpe(std::span<const std::string> tokens, const TokenTable& table, std::span
     append_utf8(spelled, kByteChars[b]);
     byte_ids_[b] = table.find(spelled).value_or(-1);
   }
-  std::string joined;
+  // Of each merge its left token, its right one, and the whole.
+  std::array<std::string_view, 3 * kBatch> parts;
+  std::array<std::int32_t, 3 * kBatch> ids{};
+  std::array<std::string, kBatch> joined;
+  std::array<std::uint64_t, kBatch> pairs{};
   const std::size_t mask = merges_.size() - 1;
-  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    const std::string_view merge = merges[rank];
-    const std::size_t space = merge.find(' ');
-    core::require(space != std::string_view::npos && space > 0 && space + 1 < merge.size(),
-                  "tokenizer: merge ", rank, " is \"", merge, "\", wanted two tokens and a space between");
-    const auto left = table.find(merge.substr(0, space));
-    const auto right = table.find(merge.substr(space + 1));
-    joined.assign(merge.substr(0, space)).append(merge.substr(space + 1));
-    const auto whole = table.find(joined);
-    core::require(left && right && whole, "tokenizer: merge ", rank, " is \"", merge, "\", but ",
-                  !left    ? merge.substr(0, space)
-                  : !right ? merge.substr(space + 1)
-                           : std::string_view(joined),
-                  " is none of the ", tokens.size(), " tokens");
-    const std::uint64_t pair = pair_of(*left, *right);
-    std::size_t slot = mix(pair) & mask;
-    while (merges_[slot].pair != kNoPair && merges_[slot].pair != pair) slot = (slot + 1) & mask;
-    merges_[slot] = {pair, static_cast<std::int32_t>(rank), *whole};
+  for (std::size_t first = 0; first < merges.size(); first += kBatch) {
+    const std::size_t count = std::min(kBatch, merges.size() - first);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string_view merge = merges[first + i];
+      const std::size_t space = merge.find(' ');
+      core::require(space != std::string_view::npos && space > 0 && space + 1 < merge.size(),
+                    "tokenizer: merge ", first + i, " is \"", merge,
+                    "\", wanted two tokens and a space between");
+      parts[3 * i] = merge.substr(0, space);
+      parts[3 * i + 1] = merge.substr(space + 1);
+      parts[3 * i + 2] = joined[i].assign(parts[3 * i]).append(parts[3 * i + 1]);
+    }
+    table.find_all(std::span(parts).first(3 * count), ids);
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t p = 3 * i; p < 3 * i + 3; ++p)
+        core::require(ids[p] >= 0, "tokenizer: merge ", first + i, " is \"", merges[first + i], "\", but ",
+                      parts[p], " is none of the ", tokens.size(), " tokens");
+      pairs[i] = pair_of(ids[3 * i], ids[3 * i + 1]);
+      __builtin_prefetch(&merges_[mix(pairs[i]) & mask]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      std::size_t slot = mix(pairs[i]) & mask;
+      while (merges_[slot].pair != kNoPair && merges_[slot].pair != pairs[i]) slot = (slot + 1) & mask;
+      merges_[slot] = {pairs[i], static_cast<std::int32_t>(first + i), ids[3 * i + 2]};
+    }
   }
 }
 

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ggml-like-core/base/text_list.h"
+
 namespace tarsier {
 
 // The bytes that a stored token stands for: byte-level text spells each byte as one printable character (HF:
@@ -18,19 +20,27 @@ std::string stored_to_bytes(std::string_view stored);
 class TokenTable {
  public:
   TokenTable() = default;
-  explicit TokenTable(std::span<const std::string> tokens);  // tokens must outlive the table; later ones win
+  explicit TokenTable(const core::TextList& tokens);  // tokens must outlive the table; later ones win
   std::optional<int> find(std::string_view text) const;
+  // The same for some texts at once, -1 for none: it waits for memory once and not for each.
+  void find_all(std::span<const std::string_view> texts, std::span<std::int32_t> ids) const;
 
  private:
-  std::vector<std::int32_t> slots_;  // id, or -1
-  std::span<const std::string> tokens_;
+  struct Slot {
+    std::int32_t id = -1;    // -1: empty
+    std::uint32_t hash = 0;  // half of it, so that other texts are not looked at
+  };
+  std::size_t place_of(std::string_view text, std::uint64_t hash) const;
+
+  std::vector<Slot> slots_;  // open addressing, a power of two
+  const core::TextList* tokens_ = nullptr;
 };
 
 // Immutable, so thread-safe.
 class Bpe {
  public:
   // tokens, merges: as in TokenizerData; tokens must outlive it. Error: a merge that names no token.
-  Bpe(std::span<const std::string> tokens, const TokenTable& table, std::span<const std::string> merges,
+  Bpe(const core::TextList& tokens, const TokenTable& table, const core::TextList& merges,
       bool ignore_merges);
   // Appends the ids of one word of the pre-tokenizer, and to ends where each token ends in word. Bytes
   // without a token of their own are left out, as HF does.

@@ -122,8 +122,6 @@ struct Tokenizer::State {
   TokenizerData data;
   TokenTable table;
   std::vector<bool> special, added;                    // by id
-  std::string bytes;                                   // of all tokens, one after another
-  std::vector<std::size_t> begins;                     // of each token in bytes, and the end
   std::vector<AddedToken> matched;                     // the added tokens as the two finders look for them
   AddedTokenFinder raw, normalized;                    // matched before and after normalisation
   std::unique_ptr<const SentencePiece> sentencepiece;  // or bpe and pretokenizer
@@ -136,10 +134,9 @@ Tokenizer::State::State(TokenizerData d)
       matched(as_matched(data)),
       raw(select(matched, false)),
       normalized(select(matched, true)) {
-  std::span<const Piece> pieces;
   if (!data.sentencepiece.empty()) {
     sentencepiece = std::make_unique<SentencePiece>(data.sentencepiece);
-    pieces = sentencepiece->pieces();
+    const std::span<const Piece> pieces = sentencepiece->pieces();
     if (data.tokens.empty())
       for (const Piece& p : pieces) data.tokens.push_back(p.text);
     core::require(data.tokens.size() >= pieces.size(), "tokenizer: ", data.tokens.size(), " tokens, but ",
@@ -158,12 +155,6 @@ Tokenizer::State::State(TokenizerData d)
     special[id] = t.special;
     added[id] = true;
   }
-  begins.reserve(data.tokens.size() + 1);
-  for (std::size_t id = 0; id < data.tokens.size(); ++id) {
-    begins.push_back(bytes.size());
-    bytes += id < pieces.size() ? piece_bytes(pieces[id]) : stored_to_bytes(data.tokens[id]);
-  }
-  begins.push_back(bytes.size());
   table = TokenTable(data.tokens);
   if (sentencepiece) return;
   bpe = std::make_unique<Bpe>(data.tokens, table, data.merges, data.ignore_merges);
@@ -265,10 +256,12 @@ std::string Tokenizer::decode(std::span<const int> ids, bool skip_special) const
   return repair_utf8(out);
 }
 
-std::string_view Tokenizer::token_bytes(int id) const {
+std::string Tokenizer::token_bytes(int id) const {
   if (id < 0 || id >= size()) return {};
   const auto i = static_cast<std::size_t>(id);
-  return std::string_view(state_->bytes).substr(state_->begins[i], state_->begins[i + 1] - state_->begins[i]);
+  if (state_->sentencepiece && i < state_->sentencepiece->pieces().size())
+    return piece_bytes(state_->sentencepiece->pieces()[i]);
+  return stored_to_bytes(state_->data.tokens[i]);
 }
 
 std::optional<int> Tokenizer::find(std::string_view token) const { return state_->table.find(token); }

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ggml-like-core/base/text_list.h"
+
 namespace tarsier {
 
 // A token that is matched in the text as it stands, before anything else.
@@ -23,8 +25,8 @@ struct AddedToken {
 
 // What a model file holds; from tokenizer.json, tokenizer.model or GGUF.
 struct TokenizerData {
-  std::vector<std::string> tokens;  // by id, as stored: byte-level text for BPE; added tokens stand here too
-  std::vector<std::string> merges;  // "left right", best first
+  core::TextList tokens;  // by id, as stored: byte-level text for BPE; added tokens stand here too
+  core::TextList merges;  // "left right", best first
   std::vector<AddedToken> added;
   std::string pattern;                      // pre-tokenizer regex; empty: Qwen2's
   bool nfc = true;                          // Unicode normalisation before the pre-tokenizer
@@ -64,7 +66,7 @@ class Tokenizer {
   std::string decode(std::span<const int> ids, bool skip_special = false) const;
   // The raw bytes of one token, for streaming: may be a part of a character. Empty for ids out of range and
   // padding rows.
-  std::string_view token_bytes(int id) const;
+  std::string token_bytes(int id) const;
   std::optional<int> find(std::string_view token) const;  // as stored, or the text of an added token
   int size() const;  // ids below this exist (padding rows of the embedding do not count)
   bool is_special(int id) const;

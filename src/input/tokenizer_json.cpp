@@ -73,13 +73,13 @@ void put_token(const Reader& read, std::vector<std::string>& tokens, std::int64_
   tokens[i] = text;
 }
 
-void read_model(const Reader& read, const Tree& model, TokenizerData& out) {
+void read_model(const Reader& read, const Tree& model, std::vector<std::string>& tokens, TokenizerData& out) {
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"})
     read.require_off(model, key);
   out.ignore_merges = read.flag(model, "ignore_merges", false);
   const Tree& vocab = read.at(model, "vocab");
   core::require(vocab.is_object(), read.path(), ": vocab is ", vocab.type_name(), ", wanted an object");
-  for (const auto& [token, id] : vocab.items()) put_token(read, out.tokens, read.id(id, token), token);
+  for (const auto& [token, id] : vocab.items()) put_token(read, tokens, read.id(id, token), token);
   const Tree& merges = read.at(model, "merges");
   core::require(merges.is_array(), read.path(), ": merges is ", merges.type_name(), ", wanted an array");
   out.merges.reserve(merges.size());
@@ -94,12 +94,11 @@ void read_model(const Reader& read, const Tree& model, TokenizerData& out) {
     const std::string right = read.text(merge[1], "a merge's token");
     core::require((left + right).find(' ') == std::string::npos, read.path(), ": a merge's token is \"", left,
                   "\" or \"", right, "\": not byte-level, which has no blanks");
-    out.merges.push_back(left);
-    out.merges.back().append(" ").append(right);
+    out.merges.push_back(std::string(left).append(" ").append(right));
   }
 }
 
-void read_added(const Reader& read, const Tree& file, TokenizerData& out) {
+void read_added(const Reader& read, const Tree& file, std::vector<std::string>& tokens, TokenizerData& out) {
   const auto added = file.find("added_tokens");
   if (added == file.end() || added->is_null()) return;
   core::require(added->is_array(), read.path(), ": added_tokens is ", added->type_name(),
@@ -112,7 +111,7 @@ void read_added(const Reader& read, const Tree& file, TokenizerData& out) {
                      .lstrip = read.flag(entry, "lstrip", false),
                      .rstrip = read.flag(entry, "rstrip", false),
                      .single_word = read.flag(entry, "single_word", false)};
-    put_token(read, out.tokens, token.id, token.text);
+    put_token(read, tokens, token.id, token.text);
     out.added.push_back(std::move(token));
   }
 }
@@ -179,14 +178,15 @@ std::size_t token_count(const Reader& read, const Tree& file) {
 TokenizerData read_tree(const Reader& read, const Tree& file) {
   core::require(file.is_object(), read.path(), ": is JSON but no object, wanted a tokenizer");
   TokenizerData out;
-  out.tokens.resize(token_count(read, file));
-  read_model(read, read.at(file, "model"), out);
-  read_added(read, file, out);
+  std::vector<std::string> tokens(token_count(read, file));
+  read_model(read, read.at(file, "model"), tokens, out);
+  read_added(read, file, tokens, out);
   // An added token may stand in the vocabulary, too: then fewer ids are given.
-  while (!out.tokens.empty() && out.tokens.back().empty()) out.tokens.pop_back();
-  const auto hole = std::find(out.tokens.begin(), out.tokens.end(), "");
-  core::require(hole == out.tokens.end(), read.path(), ": no token has the id ", hole - out.tokens.begin(),
+  while (!tokens.empty() && tokens.back().empty()) tokens.pop_back();
+  const auto hole = std::find(tokens.begin(), tokens.end(), "");
+  core::require(hole == tokens.end(), read.path(), ": no token has the id ", hole - tokens.begin(),
                 ", wanted ids without gaps");
+  out.tokens = tokens;
   read_normalizer(read, file, out);
   read_pretokenizer(read, file, out);
   for (const char* part : {"post_processor", "decoder"})

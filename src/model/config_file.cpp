@@ -119,8 +119,9 @@ class FieldWriter {
 int token_id(const core::GgufReader& file, std::string_view text) {
   if (!file.has(kTokens)) return -1;
   const auto& tokens = file.texts(kTokens);
-  const auto found = std::find(tokens.begin(), tokens.end(), text);
-  return found == tokens.end() ? -1 : static_cast<int>(found - tokens.begin());
+  for (std::size_t id = 0; id < tokens.size(); ++id)
+    if (tokens[id] == text) return static_cast<int>(id);
+  return -1;
 }
 
 // What stands in rope.freq_base's place where a file does not say it, as in llama.cpp.

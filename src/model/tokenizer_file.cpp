@@ -89,7 +89,7 @@ std::int64_t flags_of(const AddedToken& t) {
 }
 
 // Without the padding rows at the end.
-std::size_t true_size(const std::vector<std::string>& tokens, const std::vector<std::int64_t>& types) {
+std::size_t true_size(const core::TextList& tokens, const std::vector<std::int64_t>& types) {
   std::size_t n = tokens.size();
   while (n > 0 && n <= types.size() && types[n - 1] == kUnused && tokens[n - 1] == padding(n - 1)) --n;
   return n;
@@ -100,7 +100,7 @@ void read_added(const core::GgufReader& file, const std::vector<std::int64_t>& t
     core::require(id >= 0 && std::cmp_less(id, out.tokens.size()), file.path(), ": added token ", id,
                   " is not one of the ", out.tokens.size(), " tokens");
     out.added.push_back({.id = static_cast<int>(id),
-                         .text = out.tokens[static_cast<std::size_t>(id)],
+                         .text = std::string(out.tokens[static_cast<std::size_t>(id)]),
                          .special = (flags & kSpecial) != 0,
                          .normalized = (flags & kNormalized) != 0,
                          .lstrip = (flags & kLstrip) != 0,
@@ -129,11 +129,11 @@ TokenizerData read_tokenizer(const core::GgufReader& file) {
   core::require(model == "gpt2" || !out.sentencepiece.empty(), file.path(), ": ", kModel, " is ", model,
                 ", wanted gpt2, or any with a SentencePiece model in ", kSentencePiece);
   if (file.has(kTokens)) out.tokens = file.texts(kTokens);
-  std::vector<std::int64_t> types;
-  if (file.has(kTypes)) types = file.integers(kTypes);
+  const std::vector<std::int64_t> none;
+  const std::vector<std::int64_t>& types = file.has(kTypes) ? file.integers(kTypes) : none;
   core::require(types.empty() || types.size() == out.tokens.size(), file.path(), ": ", kTypes, " has ",
                 types.size(), " numbers for ", out.tokens.size(), " tokens");
-  out.tokens.resize(true_size(out.tokens, types));
+  out.tokens.truncate(true_size(out.tokens, types));
   read_added(file, types, out);
   if (file.has(kNfc)) out.nfc = file.boolean(kNfc);
   if (file.has(kIgnoreMerges)) out.ignore_merges = file.boolean(kIgnoreMerges);
@@ -158,7 +158,7 @@ void write_tokenizer(core::GgufWriter& file, const TokenizerData& tokenizer, int
   };
   set(kModel, sentencepiece ? "llama" : "gpt2");
   if (!sentencepiece) set(kPre, "qwen2");
-  std::vector<std::string> tokens = tokenizer.tokens;
+  core::TextList tokens = tokenizer.tokens;
   std::vector<std::int64_t> types(tokens.size(), kNormal);
   std::vector<std::int64_t> ids;
   std::vector<std::int64_t> flags;

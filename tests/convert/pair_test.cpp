@@ -76,7 +76,12 @@ template <class T>
 std::string word(const std::vector<T>& all) {
   std::string out;
   for (std::size_t i = 0; i < all.size(); ++i)
-    out += (i == 0 ? "" : std::is_same_v<T, std::string> ? "\n" : " ") + word(static_cast<const T&>(all[i]));
+    out += (i == 0 ? "" : " ") + word(static_cast<const T&>(all[i]));
+  return out;
+}
+std::string word(const core::TextList& all) {
+  std::string out;
+  for (std::size_t i = 0; i < all.size(); ++i) out.append(i == 0 ? "" : "\n").append(all[i]);
   return out;
 }
 

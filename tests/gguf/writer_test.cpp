@@ -42,12 +42,12 @@ const std::vector<std::pair<std::string, core::GgufValue>>& all_kinds() {
       {"big integers", std::vector<std::int64_t>{-1, std::int64_t{1} << 40}},
       {"floats", std::vector<double>{0.5, -3}},
       {"booleans", std::vector<bool>{true, false, true}},
-      {"texts", std::vector<std::string>{"a", "", "ccc"}},
+      {"texts", core::TextList{"a", "", "ccc"}},
       {"no bytes", std::vector<std::uint8_t>{}},
       {"no integers", std::vector<std::int64_t>{}},
       {"no floats", std::vector<double>{}},
       {"no booleans", std::vector<bool>{}},
-      {"no texts", std::vector<std::string>{}},
+      {"no texts", core::TextList{}},
   };
   return all;
 }

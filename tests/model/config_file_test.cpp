@@ -56,9 +56,10 @@ tarsier::TokenizerData some_tokenizer() {
   for (int i = 0; i < 28; ++i) t.tokens.push_back("t" + std::to_string(i));
   for (const char* text : {"<|endoftext|>", "<tool>", "<|image_pad|>", "<|video_pad|>", "<|vision_start|>",
                            "<|vision_end|>", "<|im_start|>", "<|im_end|>"})
-    t.tokens.emplace_back(text);
+    t.tokens.push_back(text);
   for (int id = 28; id < 36; ++id)
-    t.added.push_back({.id = id, .text = t.tokens[static_cast<std::size_t>(id)], .special = id != 29});
+    t.added.push_back(
+        {.id = id, .text = std::string(t.tokens[static_cast<std::size_t>(id)]), .special = id != 29});
   t.added[1].normalized = t.added[1].lstrip = true;
   t.added[2].rstrip = t.added[2].single_word = true;
   t.merges = {"t1 t2", "t t"};
