@@ -13,8 +13,8 @@ namespace tarsier {
 Model::Model(std::unique_ptr<const LoadedModel> loaded) : loaded_(std::move(loaded)) {}
 Model::~Model() = default;
 
-std::shared_ptr<const Model> Model::open(const std::string& path, const std::string& mmproj) {
-  return std::shared_ptr<const Model>(new Model(std::make_unique<const LoadedModel>(path, mmproj)));
+std::shared_ptr<const Model> Model::open(const std::string& path, const std::string& mmproj, Fetch fetch) {
+  return std::shared_ptr<const Model>(new Model(std::make_unique<const LoadedModel>(path, mmproj, fetch)));
 }
 
 const std::string& Model::path() const { return loaded_->files.path(); }

@@ -39,7 +39,9 @@ class Model {
   // path: a file made by convert, a pair's text model with its vision tower (mmproj), or a text model alone,
   // which refuses pictures. Throws Error listing every missing, extra or misshapen tensor and every
   // impossible number.
-  static std::shared_ptr<const Model> open(const std::string& path, const std::string& mmproj = {});
+  // fetch: what is asked of the disk at once, so that reading overlaps with what comes before computing.
+  static std::shared_ptr<const Model> open(const std::string& path, const std::string& mmproj = {},
+                                           Fetch fetch = Fetch::text);
   ~Model();
 
   const std::string& path() const;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -14,14 +15,19 @@
 namespace core {
 namespace {
 
-// Widens [offset, offset + size) to whole pages inside the mapping of total bytes and hands it to madvise.
+// Widens [p, p + size) to whole pages and hands it to madvise.
+void advise(const void* p, std::size_t size, int advice) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t inside = reinterpret_cast<std::uintptr_t>(p) % page;
+  const auto* const begin = static_cast<const std::byte*>(p) - inside;
+  // A hint: when the kernel declines it nothing is wrong.
+  static_cast<void>(::madvise(const_cast<std::byte*>(begin), inside + size, advice));
+}
+
+// The same for what of [offset, offset + size) lies inside the mapping of total bytes.
 void advise(const std::byte* data, std::size_t total, std::size_t offset, std::size_t size, int advice) {
   if (data == nullptr || offset >= total || size == 0) return;
-  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  const std::size_t begin = offset / page * page;
-  const std::size_t end = size > total - offset ? total : offset + size;
-  // A hint: when the kernel declines it nothing is wrong.
-  static_cast<void>(::madvise(const_cast<std::byte*>(data) + begin, end - begin, advice));
+  advise(data + offset, std::min(size, total - offset), advice);
 }
 
 }  // namespace
@@ -73,11 +79,10 @@ void MappedFile::unmap() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-void will_need(const void* p, std::size_t size) {
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const std::size_t inside = reinterpret_cast<std::uintptr_t>(p) % page;
-  const auto* const begin = static_cast<const std::byte*>(p) - inside;
-  static_cast<void>(::madvise(const_cast<std::byte*>(begin), inside + size, MADV_WILLNEED));
+void will_need(const void* p, std::size_t size) { advise(p, size, MADV_WILLNEED); }
+void populate(const void* p, std::size_t size) {
+  constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, younger than some headers
+  advise(p, size, kPopulateRead);
 }
 
 void MappedFile::will_need(std::size_t offset, std::size_t size) const {

@@ -63,5 +63,8 @@ class MappedFile {
 // A hint that [p, p + size) of a mapped file will be read soon: the kernel starts to fetch what is not in
 // memory.
 void will_need(const void* p, std::size_t size);
+// Waits until [p, p + size) of a mapped file is in memory and in the page tables. A hint, too: it does
+// nothing on kernels before Linux 5.14.
+void populate(const void* p, std::size_t size);
 
 }  // namespace core

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "ggml-like-core/quant/formats.h"
@@ -22,6 +23,9 @@ struct Weight {
   std::size_t row_stride() const { return row_bytes(dtype, cols); }
   const std::byte* expert(std::int64_t e) const {
     return data + row_stride() * static_cast<std::size_t>(rows * e);
+  }
+  std::span<const std::byte> bytes() const {
+    return {data, static_cast<std::size_t>(expert(experts) - data)};
   }
   // For vectors stored as F32.
   const float* floats() const { return reinterpret_cast<const float*>(data); }

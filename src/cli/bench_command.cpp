@@ -133,7 +133,7 @@ class Bench {
   Bench(const BenchFlags& flags, ProgressBar& bar, const std::atomic<bool>* cancel)
       : flags_(flags),
         control_{.progress = &bar, .cancel = cancel},
-        model_(open_model(flags.session)),
+        model_(open_model(flags.session, Fetch::text)),
         table_(&core::selected_table()) {
     if (!flags.image.empty()) {
       size_ = image_size(flags.image);

@@ -68,8 +68,8 @@ void add_mmproj_flag(CLI::App& app, SessionFlags& flags) {
       ->type_name("FILE");
 }
 
-std::shared_ptr<const Model> open_model(const SessionFlags& flags) {
-  return Model::open(flags.model, flags.mmproj);
+std::shared_ptr<const Model> open_model(const SessionFlags& flags, Fetch fetch) {
+  return Model::open(flags.model, flags.mmproj, fetch);
 }
 
 void add_session_flags(CLI::App& app, SessionFlags& flags) {

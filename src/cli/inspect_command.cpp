@@ -123,7 +123,7 @@ struct Opened {
 };
 Opened try_open(const SessionFlags& flags) {
   try {
-    return {open_model(flags), ""};
+    return {open_model(flags, Fetch::nothing), ""};
   } catch (const core::Error& error) {
     return {nullptr, error.what()};
   }

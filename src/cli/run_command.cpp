@@ -133,7 +133,8 @@ void check_usage(const RunFlags& flags) {
 int run(const RunFlags& flags) {
   const std::atomic<bool>* cancel = cancel_on_interrupt();
   ProgressBar bar;
-  const auto model = open_model(flags.session);
+  const bool pictures = !flags.images.empty() || !flags.messages.empty();
+  const auto model = open_model(flags.session, pictures ? Fetch::pictures : Fetch::text);
   GenerateOptions options;
   SamplingOptions defaults = SamplingOptions::defaults(model->config().generation);
   defaults.seed = std::random_device{}();

@@ -33,7 +33,7 @@ struct ScoredToken {
 int score(const ScoreFlags& flags) {
   const std::atomic<bool>* cancel = cancel_on_interrupt();
   ProgressBar bar;
-  const auto model = open_model(flags.session);
+  const auto model = open_model(flags.session, Fetch::text);
   Conversation conversation = read_conversation(flags.messages);
   conversation.add_generation_prompt = false;
   const Prompt prompt = make_prompt(*model, conversation, flags.prompt_form);

@@ -120,7 +120,7 @@ std::string answer_text(const Model& model, const std::vector<int>& ids) {
 int trace(const TraceFlags& flags) {
   const std::atomic<bool>* cancel = cancel_on_interrupt();
   ProgressBar bar;
-  const auto model = open_model(flags.session);
+  const auto model = open_model(flags.session, Fetch::text);
   const Prompt prompt = make_prompt(*model, read_conversation(flags.messages), flags.prompt_form);
   SafetensorsWriter writer(flags.output);
   TraceObserver observer(writer, flags.match);

@@ -4,7 +4,6 @@
 #include <chrono>
 
 #include "ggml-like-core/base/error.h"
-#include "ggml-like-core/base/system_memory.h"
 
 namespace tarsier {
 namespace {
@@ -59,7 +58,7 @@ Timeline::Timeline(const LoadedModel& model, const SessionOptions& options)
       cache_(model.config.text, options_.context, *options_.kv_type),
       rope_(model.config.text.rope_theta, model.config.text.head_dim, model.config.text.mrope_section,
             model.weights.rope_factors()) {
-  runner_.fetch_experts(model.weights.bytes() > core::available_memory());
+  runner_.fetch_experts(!model.fits_memory);
   ids_.reserve(static_cast<std::size_t>(options_.context));
   keys_.reserve(static_cast<std::size_t>(options_.context));
 }
