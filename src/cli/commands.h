@@ -10,6 +10,7 @@ namespace tarsier::cli {
 // Runs after parsing; returns the exit code.
 using Action = std::function<int()>;
 
+void add_chat_command(CLI::App& app, Action& action);
 void add_run_command(CLI::App& app, Action& action);
 void add_convert_command(CLI::App& app, Action& action);
 void add_split_command(CLI::App& app, Action& action);

@@ -11,7 +11,7 @@
 
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/base/output_file.h"
-#include "src/cli/boxes.h"
+#include "src/chat/boxes.h"
 #include "src/cli/commands.h"
 #include "src/cli/common_flags.h"
 #include "src/cli/sampling_flags.h"
@@ -101,15 +101,15 @@ nlohmann::json stats_json(const Session& session) {
 // Draws the answer's boxes on the picture and says where they are.
 nlohmann::json save_boxes(const std::string& answer, const std::string& picture, const std::string& path) {
   Image image = load_image(picture);
-  const auto boxes = parse_boxes(answer);
-  draw_boxes(image, boxes);
+  const auto boxes = chat::parse_boxes(answer);
+  chat::draw_boxes(image, boxes);
   const auto bytes = encode_png(image);
   core::OutputFile out(path, bytes.size());
   out.append(bytes);
   out.commit();
   nlohmann::json rows = nlohmann::json::array();
-  for (const Box& box : boxes) {
-    const PixelBox p = to_pixels(box, image.width, image.height);
+  for (const chat::Box& box : boxes) {
+    const chat::PixelBox p = chat::to_pixels(box, image.width, image.height);
     note(fmt::format("{}: {} at {},{} .. {},{}", path, box.label.empty() ? "box" : box.label, p.left, p.top,
                      p.right, p.bottom));
     rows.push_back({{"label", box.label}, {"pixels", {p.left, p.top, p.right, p.bottom}}});

@@ -1,6 +1,7 @@
 #include "src/cli/sampling_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 namespace tarsier::cli {
 

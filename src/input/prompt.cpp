@@ -57,12 +57,10 @@ const ProcessorConfig& processor_of(const PromptContext& context) {
   return *context.processor;
 }
 
-Media read_image(const PromptContext& context, const std::string& path, const ImageLoader& load) {
+Media read_image(const PromptContext& context, const std::string& path, const ImageLoader& load,
+                 const MediaMaker& make = {}) {
   const ProcessorConfig& config = processor_of(context);
-  const Image image = load(path);
-  Media media{.patches = image_patches(config, image), .original = {image.height, image.width}};
-  media.hash = content_hash(media.patches);
-  return media;
+  return make ? make(path) : image_media(config, load(path));
 }
 
 struct Clip {
@@ -311,8 +309,14 @@ Conversation with_system(Conversation conversation, const PromptContext& context
 
 }  // namespace
 
+Media image_media(const ProcessorConfig& config, const Image& image) {
+  Media media{.patches = image_patches(config, image), .original = {image.height, image.width}};
+  media.hash = content_hash(media.patches);
+  return media;
+}
+
 Prompt build_prompt(const PromptContext& context, const Conversation& conversation,
-                    const PromptOptions& options, const ImageLoader& load) {
+                    const PromptOptions& options, const ImageLoader& load, const MediaMaker& make) {
   const std::vector<TemplatePiece> pieces = render(with_system(conversation, context), context.kind);
   Prompt out;
   out.text = to_text(pieces);
@@ -320,7 +324,7 @@ Prompt build_prompt(const PromptContext& context, const Conversation& conversati
   for (const Message& message : conversation.messages)
     for (const ContentPart& part : message.content) {
       if (part.kind == ContentPart::Kind::image) {
-        out.images.push_back(read_image(context, part.image, load));
+        out.images.push_back(read_image(context, part.image, load, make));
         images.push_back(image_text(out.images.back().patches.grid, context.processor->merge_size));
       } else if (part.kind == ContentPart::Kind::video) {
         Clip clip = read_video(context, part.video, load);

@@ -55,10 +55,16 @@ struct PromptContext {
 
 using ImageLoader = std::function<Image(const std::string& path)>;  // load_image, unless a test has its own
 
-// Errors: those of loader, processor and template; pictures for a model that reads text only.
+// What becomes of a still picture; who asks the same again may keep it.
+using MediaMaker = std::function<Media(const std::string& path)>;
+Media image_media(const ProcessorConfig& config, const Image& image);
+
+// make: of still pictures; empty: image_media of what load gives. Errors: those of loader, processor and
+// template; pictures for a model that reads text only.
 Prompt build_prompt(
     const PromptContext& context, const Conversation& conversation, const PromptOptions& options = {},
-    const ImageLoader& load = [](const std::string& path) { return load_image(path); });
+    const ImageLoader& load = [](const std::string& path) { return load_image(path); },
+    const MediaMaker& make = {});
 // text as it is behind the tokenizer's bos, special tokens parsed, with one <|image_pad|> for each picture.
 // Error: marks and pictures do not match (both numbers).
 Prompt build_raw_prompt(

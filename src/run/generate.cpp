@@ -81,6 +81,10 @@ GenerateResult generate(Timeline& timeline, const LoadedModel& model, const Prom
     if (options.stop_at_end_of_turn && end_of_turn(id)) break;
     if (!model.tokenizer.is_special(id)) stopped = text.push(utf8.push(model.tokenizer.token_bytes(id)));
     if (stopped) break;
+    if (options.enough && options.enough(id)) {
+      result.finish = FinishReason::cancelled;
+      break;
+    }
     if (static_cast<int>(result.ids.size()) == options.max_tokens ||
         static_cast<int>(timeline.ids().size()) == timeline.context()) {
       result.finish = FinishReason::length;

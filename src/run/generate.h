@@ -18,6 +18,8 @@ struct GenerateOptions {
   int max_tokens = 1024;
   std::vector<std::string> stop;  // text that ends the answer; not part of it
   bool stop_at_end_of_turn = true;
+  // Sees every token as it is taken; true ends the answer behind it, as cancelled.
+  std::function<bool(int id)> enough;
 };
 
 enum class FinishReason { stop, length, cancelled };

@@ -38,7 +38,10 @@ const std::vector<Room>& rooms() {
       {"convert",
        {"src/model", "src/input", "ggml-like-core/gguf", "ggml-like-core/kernels", "ggml-like-core/quant",
         "ggml-like-core/base"}},
-      {"src/cli", {"src", "src/run", "src/model", "src/input", "convert", "ggml-like-core"}},
+      {"src/chat", {"src", "src/run", "src/model", "src/input", "ggml-like-core/base"}},
+      {"src/terminal", {"src/input", "ggml-like-core/base"}},
+      {"src/cli",
+       {"src/chat", "src/terminal", "src", "src/run", "src/model", "src/input", "convert", "ggml-like-core"}},
       {"examples", {"src", "src/input", "ggml-like-core/base"}},
   };
   return kRooms;

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "src/cli/boxes.h"
+#include "src/chat/boxes.h"
 #include "src/input/image.h"
 #include "tests/safetensors_file.h"
 
@@ -139,8 +139,8 @@ TEST_F(Program, boxes_of_the_answer_are_drawn_on_the_picture) {
   for (std::size_t i = 0; i < 2; ++i) {
     const auto corner = j["boxes"][i]["pixels"].get<std::vector<int>>();
     const auto at = static_cast<std::size_t>((corner[1] * 128 + corner[0]) * 3);
-    EXPECT_EQ(drawn.rgb[at], tarsier::cli::box_colour(i)[0]);
-    EXPECT_EQ(drawn.rgb[at + 2], tarsier::cli::box_colour(i)[2]);
+    EXPECT_EQ(drawn.rgb[at], tarsier::chat::box_colour(i)[0]);
+    EXPECT_EQ(drawn.rgb[at + 2], tarsier::chat::box_colour(i)[2]);
   }
 }
 

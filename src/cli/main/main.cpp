@@ -51,6 +51,7 @@ int run_program(int argc, const char* const* argv) {
   app.footer(
       "Examples:\n"
       "  tarsier convert Qwen3-VL-2B-Instruct -o qwen3-vl-2b.gguf --type q8_0\n"
+      "  tarsier chat -m qwen3-vl-2b.gguf cat.jpg\n"
       "  tarsier run -m qwen3-vl-2b.gguf --image cat.jpg --prompt 'What is this?'\n"
       "\nExit codes: 0 done, 1 error, 2 wrong command line, 130 interrupted.\n"
       "TARSIER_ISA=NAME forces a kernel table; NO_COLOR turns colours off.");
@@ -58,6 +59,7 @@ int run_program(int argc, const char* const* argv) {
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", version_text);
   Action action;
+  add_chat_command(app, action);
   add_run_command(app, action);
   add_convert_command(app, action);
   add_quantize_command(app, action);

@@ -1,5 +1,5 @@
 // Boxes out of what a model says, and frames on a picture.
-#include "src/cli/boxes.h"
+#include "src/chat/boxes.h"
 
 #include <gtest/gtest.h>
 
@@ -9,9 +9,9 @@
 
 namespace {
 
-using tarsier::cli::Box;
-using tarsier::cli::parse_boxes;
-using tarsier::cli::to_pixels;
+using tarsier::chat::Box;
+using tarsier::chat::parse_boxes;
+using tarsier::chat::to_pixels;
 
 TEST(Boxes, are_read_from_the_models_answer) {
   const auto boxes = parse_boxes(
@@ -58,7 +58,7 @@ TEST(Boxes, are_drawn_as_frames_and_leave_the_rest_alone) {
   constexpr int kWidth = 20;
   constexpr int kHeight = 10;
   tarsier::Image image{kWidth, kHeight, std::vector<std::uint8_t>(kWidth * kHeight * 3, 7)};
-  tarsier::cli::draw_boxes(image, {{100, 200, 500, 800, ""}});  // columns 2..10, rows 2..8
+  tarsier::chat::draw_boxes(image, {{100, 200, 500, 800, ""}});  // columns 2..10, rows 2..8
   for (int y = 0; y < kHeight; ++y)
     for (int x = 0; x < kWidth; ++x) {
       const bool inside = x >= 2 && x <= 10 && y >= 2 && y <= 8;
@@ -66,21 +66,21 @@ TEST(Boxes, are_drawn_as_frames_and_leave_the_rest_alone) {
       const auto* pixel = &image.rgb[static_cast<std::size_t>((y * kWidth + x) * 3)];
       const std::array<std::uint8_t, 3> found = {pixel[0], pixel[1], pixel[2]};
       const std::array<std::uint8_t, 3> background = {7, 7, 7};
-      EXPECT_EQ(found, frame ? tarsier::cli::box_colour(0) : background) << x << ", " << y;
+      EXPECT_EQ(found, frame ? tarsier::chat::box_colour(0) : background) << x << ", " << y;
     }
 }
 
 TEST(Boxes, of_one_pixel_can_be_drawn) {
   tarsier::Image image{1, 1, {7, 7, 7}};
-  tarsier::cli::draw_boxes(image, {{0, 0, 0, 0, ""}, {1000, 1000, 1000, 1000, ""}});
-  EXPECT_EQ(image.rgb[0], tarsier::cli::box_colour(1)[0]);
+  tarsier::chat::draw_boxes(image, {{0, 0, 0, 0, ""}, {1000, 1000, 1000, 1000, ""}});
+  EXPECT_EQ(image.rgb[0], tarsier::chat::box_colour(1)[0]);
 }
 
 TEST(Boxes, carry_their_label_inside_and_never_paint_outside_the_picture) {
   constexpr int kSide = 60;
   const auto painted = [&](const std::string& label, double left) {
     tarsier::Image image{kSide, kSide, std::vector<std::uint8_t>(kSide * kSide * 3, 7)};
-    tarsier::cli::draw_boxes(image, {{left, 0, 1000, 1000, label}});
+    tarsier::chat::draw_boxes(image, {{left, 0, 1000, 1000, label}});
     return kSide * kSide * 3 - std::count(image.rgb.begin(), image.rgb.end(), 7);
   };
   EXPECT_GT(painted("star", 0), painted("", 0) + 30);

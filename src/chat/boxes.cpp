@@ -1,4 +1,4 @@
-#include "src/cli/boxes.h"
+#include "src/chat/boxes.h"
 
 #include <stb/stb_easy_font.h>
 
@@ -8,18 +8,21 @@
 #include <string>
 #include <vector>
 
-namespace tarsier::cli {
+namespace tarsier::chat {
 namespace {
 
 constexpr double kScale = 1000;  // of the model's coordinates
 constexpr std::array<std::array<std::uint8_t, 3>, 6> kColours = {
     {{255, 0, 102}, {0, 200, 255}, {255, 200, 0}, {0, 220, 90}, {170, 90, 255}, {255, 120, 0}}};
 
-bool is_box(const nlohmann::json& value) {
-  if (!value.is_object() || !value.contains("bbox_2d")) return false;
-  const auto& corners = value["bbox_2d"];
-  return corners.is_array() && corners.size() == 4 &&
-         std::all_of(corners.begin(), corners.end(), [](const auto& x) { return x.is_number(); });
+// The n numbers under key, if that is what stands there.
+std::vector<double> numbers(const nlohmann::json& object, const char* key, std::size_t n) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_array() || found->size() != n) return {};
+  std::vector<double> out;
+  for (const auto& x : *found)
+    if (x.is_number()) out.push_back(x.get<double>());
+  return out.size() == n ? out : std::vector<double>{};
 }
 
 int pixel(double coordinate, int size) {
@@ -31,6 +34,15 @@ void fill(Image& image, PixelBox box, std::array<std::uint8_t, 3> colour) {
   for (int y = box.top; y <= box.bottom; ++y)
     for (int x = box.left; x <= box.right; ++x)
       std::copy(colour.begin(), colour.end(), image.rgb.begin() + (std::ptrdiff_t{y} * image.width + x) * 3);
+}
+
+void fill_disc(Image& image, int x, int y, int radius, std::array<std::uint8_t, 3> colour) {
+  for (int down = -radius; down <= radius; ++down) {
+    if (y + down < 0 || y + down >= image.height) continue;
+    const int half =
+        static_cast<int>(std::sqrt(static_cast<double>(radius) * radius - static_cast<double>(down) * down));
+    fill(image, {std::max(x - half, 0), y + down, std::min(x + half, image.width - 1), y + down}, colour);
+  }
 }
 
 // text with its upper left corner at (left, top), letters of 7 * scale pixels high. stb_easy_font knows
@@ -69,11 +81,13 @@ std::vector<Box> parse_boxes(std::string_view answer) {
     const std::size_t close = answer.find('}', open);
     if (close == std::string_view::npos) break;
     const auto value = nlohmann::json::parse(answer.substr(open, close - open + 1), nullptr, false);
-    if (!is_box(value)) continue;
-    const auto corners = value["bbox_2d"].get<std::array<double, 4>>();
+    if (!value.is_object()) continue;
     const auto label = value.find("label");
-    boxes.push_back({corners[0], corners[1], corners[2], corners[3],
-                     label != value.end() && label->is_string() ? label->get<std::string>() : ""});
+    const std::string name = label != value.end() && label->is_string() ? label->get<std::string>() : "";
+    if (const auto c = numbers(value, "bbox_2d", 4); !c.empty())
+      boxes.push_back({c[0], c[1], c[2], c[3], name});
+    else if (const auto p = numbers(value, "point_2d", 2); !p.empty())
+      boxes.push_back({p[0], p[1], p[0], p[1], name, true});
   }
   return boxes;
 }
@@ -92,6 +106,11 @@ void draw_boxes(Image& image, const std::vector<Box>& boxes) {
       std::max(1, std::min(image.width, image.height) / 100);  // visible on a small and on a large picture
   for (std::size_t i = 0; i < boxes.size(); ++i) {
     const PixelBox b = to_pixels(boxes[i], image.width, image.height);
+    if (boxes[i].point) {
+      fill_disc(image, b.left, b.top, 2 * line + 1, box_colour(i));
+      draw_text(image, b.left + 3 * line + 2, b.top, line, boxes[i].label, box_colour(i));
+      continue;
+    }
     const int across = std::min(line, b.right - b.left + 1) - 1;
     const int down = std::min(line, b.bottom - b.top + 1) - 1;
     fill(image, {b.left, b.top, b.right, b.top + down}, box_colour(i));
@@ -103,4 +122,4 @@ void draw_boxes(Image& image, const std::vector<Box>& boxes) {
   }
 }
 
-}  // namespace tarsier::cli
+}  // namespace tarsier::chat

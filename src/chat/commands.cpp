@@ -1,0 +1,137 @@
+#include "src/chat/commands.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "ggml-like-core/base/error.h"
+
+namespace tarsier::chat {
+namespace {
+
+constexpr CommandRow kCommands[] = {
+    {Command::image, "image", "FILE...",
+     "Attach pictures to the next question; a folder is a clip, its pictures the frames; FPS=2 before it "
+     "sets "
+     "frames a second",
+     Completes::paths},
+    {Command::paste, "paste", "", "Attach the picture in the clipboard", Completes::nothing},
+    {Command::resolution, "resolution", "[low|auto|high|max|MIN MAX]",
+     "How many pixels of the pictures attached last, and of those to come, the model sees",
+     Completes::resolutions},
+    {Command::boxes, "boxes", "", "Show the answer's boxes and points on the picture", Completes::nothing},
+    {Command::save_boxes, "save-boxes", "FILE.png",
+     "Draw them on the picture, in its own pixels, into a file", Completes::paths},
+    {Command::regen, "regen", "", "Answer the last question again", Completes::nothing},
+    {Command::edit, "edit", "", "Change the last question in the editor and ask it anew", Completes::nothing},
+    {Command::undo, "undo", "", "Take back the last question and its answer", Completes::nothing},
+    {Command::go_on, "continue", "", "Go on with an answer that was stopped or cut off", Completes::nothing},
+    {Command::branch, "branch", "[NAME]", "Mark this place, to come back to it", Completes::nothing},
+    {Command::back, "back", "[NAME]",
+     "Go back to the mark; what was said since is kept behind a mark of its own", Completes::marks},
+    {Command::clear, "clear", "", "Begin anew with an empty conversation", Completes::nothing},
+    {Command::system, "system", "[TEXT]", "Show or change the system message; - removes it",
+     Completes::nothing},
+    {Command::set, "set", "[NAME [VALUE]]", "Show or change a setting; without a value: as at the start",
+     Completes::settings},
+    {Command::think, "think", "[on|off|N]",
+     "Show the last thinking; on shows it as it comes, off folds it, N ends it after so many tokens, 0 never",
+     Completes::nothing},
+    {Command::context, "context", "", "What fills the context, and what is free", Completes::nothing},
+    {Command::stats, "stats", "", "Times and counts of the last answer and of all", Completes::nothing},
+    {Command::copy, "copy", "[N]", "Put the last answer, or its N-th code block, into the clipboard",
+     Completes::nothing},
+    {Command::raw, "raw", "", "Show the last answer as the model wrote it", Completes::nothing},
+    {Command::save, "save", "NAME", "Give the session a name", Completes::sessions},
+    {Command::load, "load", "NAME", "Go on with a session", Completes::sessions},
+    {Command::sessions, "sessions", "", "List the sessions", Completes::nothing},
+    {Command::export_to, "export", "FILE.md|.json|.html", "Write the conversation; .html holds the pictures",
+     Completes::paths},
+    {Command::help, "help", "", "This list", Completes::commands},
+    {Command::quit, "quit", "", "Leave; Ctrl-D does, too", Completes::nothing},
+};
+
+constexpr std::string_view kKeys =
+    "Enter sends, Alt-Enter begins a new line, \"\"\" begins and ends a text of several lines,\n"
+    "Ctrl-G opens $EDITOR, Ctrl-R searches what was typed before, Tab completes.\n"
+    "A path dropped or pasted into the question, or @path, attaches the picture.\n"
+    "Ctrl-C stops an answer and keeps what is there; twice leaves.\n";
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t\n");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
+}
+
+std::string_view first_word(std::string_view line) { return line.substr(0, line.find_first_of(" \t\n")); }
+
+const CommandRow* row_named(std::string_view name) {
+  const CommandRow* found = nullptr;
+  for (const CommandRow& row : kCommands) {
+    if (name == row.name) return &row;
+    if (name.size() < 2 || !std::string_view(row.name).starts_with(name)) continue;
+    if (found != nullptr) return nullptr;
+    found = &row;
+  }
+  return found;
+}
+
+}  // namespace
+
+std::span<const CommandRow> commands() { return kCommands; }
+
+std::optional<CommandLine> parse_command(std::string_view line) {
+  line = trimmed(line);
+  if (!line.starts_with('/')) return std::nullopt;
+  const std::string_view word = first_word(line);
+  const CommandRow* row = row_named(word == "/?" ? "help" : word == "/exit" ? "quit" : word.substr(1));
+  if (row == nullptr) return std::nullopt;
+  return CommandLine{row, std::string(trimmed(line.substr(word.size())))};
+}
+
+bool is_unknown_command(std::string_view line) {
+  line = trimmed(line);
+  if (!line.starts_with('/') || parse_command(line)) return false;
+  const std::string_view word = first_word(line);
+  std::error_code ignored;
+  return word.find('/', 1) == std::string_view::npos && !std::filesystem::exists(word, ignored);
+}
+
+std::string help_text(int columns) {
+  std::size_t widest = 0;
+  const auto head = [](const CommandRow& row) {
+    return std::string("/") + row.name + (*row.arguments != '\0' ? " " : "") + row.arguments;
+  };
+  for (const CommandRow& row : kCommands) widest = std::max(widest, head(row).size());
+  const bool narrow = columns < static_cast<int>(widest) + 40;
+  const std::size_t indent = narrow ? 4 : widest + 2;
+  const std::size_t room = static_cast<std::size_t>(std::max(columns - 1, 30)) - indent;
+  std::string out;
+  for (const CommandRow& row : kCommands) {
+    std::string line = head(row);
+    if (narrow)
+      line += "\n" + std::string(indent, ' ');
+    else
+      line.resize(indent, ' ');
+    std::size_t at = 0;
+    std::string_view rest = row.meaning;
+    while (!rest.empty()) {
+      const std::string_view word = first_word(rest);
+      if (at > 0 && at + 1 + word.size() > room) {
+        line += "\n" + std::string(indent, ' ');
+        at = 0;
+      }
+      if (at > 0) {
+        line += ' ';
+        ++at;
+      }
+      line += word;
+      at += word.size();
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+    }
+    out += line + "\n";
+  }
+  return out + "\n" + std::string(kKeys);
+}
+
+}  // namespace tarsier::chat

@@ -1,0 +1,176 @@
+#include "src/chat/export.h"
+
+#include <fmt/core.h>
+#include <glib.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "src/chat/boxes.h"
+
+namespace tarsier::chat {
+namespace {
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string base64(const Bytes& bytes) {
+  gchar* text = g_base64_encode(reinterpret_cast<const guchar*>(bytes.data()), bytes.size());
+  std::string out(text);
+  g_free(text);
+  return out;
+}
+
+// What browsers show as it is; "" for other formats.
+std::string_view browser_type(const Bytes& bytes) {
+  const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
+                              std::min<std::size_t>(bytes.size(), 12));
+  if (head.starts_with("\x89PNG")) return "image/png";
+  if (head.starts_with("\xFF\xD8")) return "image/jpeg";
+  if (head.starts_with("GIF8")) return "image/gif";
+  if (head.starts_with("BM")) return "image/bmp";
+  if (head.starts_with("RIFF") && head.substr(8) == "WEBP") return "image/webp";
+  return "";
+}
+
+std::string data_address(const Picture& picture) {
+  const std::string_view type = browser_type(*picture.bytes);
+  const Bytes bytes = type.empty() ? encode_png(pixels_of(picture)) : *picture.bytes;
+  return fmt::format("data:{};base64,{}", type.empty() ? "image/png" : type, base64(bytes));
+}
+
+// Boxes over a picture of this size, in the model's coordinates of 0..1000.
+std::string svg(const std::vector<Box>& boxes) {
+  std::string out = "<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\">";
+  for (std::size_t i = 0; i < boxes.size(); ++i) {
+    const Box& b = boxes[i];
+    const auto c = box_colour(i);
+    const std::string colour = fmt::format("rgb({},{},{})", c[0], c[1], c[2]);
+    if (b.point)
+      out += fmt::format("<circle cx=\"{:g}\" cy=\"{:g}\" r=\"10\" fill=\"{}\"/>", b.left, b.top, colour);
+    else
+      out += fmt::format("<rect x=\"{:g}\" y=\"{:g}\" width=\"{:g}\" height=\"{:g}\" stroke=\"{}\"/>",
+                         std::min(b.left, b.right), std::min(b.top, b.bottom), std::abs(b.right - b.left),
+                         std::abs(b.bottom - b.top), colour);
+    out += fmt::format("<text x=\"{:g}\" y=\"{:g}\" fill=\"{}\">{}</text>", std::min(b.left, b.right) + 8,
+                       std::min(b.top, b.bottom) + 36, colour, escaped(b.label));
+  }
+  return out + "</svg>";
+}
+
+std::string figure(const Picture& picture, const std::vector<Box>& boxes) {
+  if (picture.bytes == nullptr)
+    return "<p class=gone>" + escaped(picture.name) + ": not there any more</p>\n";
+  return fmt::format(
+      "<figure><div><img src=\"{}\" alt=\"{}\">{}</div><figcaption>{} {}x{}</figcaption></figure>\n",
+      data_address(picture), escaped(picture.name), boxes.empty() ? "" : svg(boxes), escaped(picture.name),
+      picture.width, picture.height);
+}
+
+constexpr std::string_view kStyle =
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em;color:#222;"
+    "background:#fff}"
+    "section{margin:1em 0;padding:.6em 1em;border-radius:.6em;white-space:pre-wrap;overflow-wrap:anywhere}"
+    ".user{background:#eef2f7}.assistant{border:1px solid #ddd}.system{color:#666}"
+    "details{color:#777}figure{margin:.5em 0;white-space:normal}"
+    "figure div{position:relative;display:inline-block}img{max-width:100%;display:block}"
+    "svg{position:absolute;inset:0;width:100%;height:100%}"
+    "rect{fill:none;stroke-width:3;vector-effect:non-scaling-stroke}text{font-size:32px}"
+    "figcaption{font-size:.8em;color:#777}"
+    "@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}.user{background:#26303c}"
+    ".assistant{border-color:#444}}";
+
+}  // namespace
+
+const Picture* picture_of_boxes(const Dialogue& dialogue, const Turn& turn) {
+  for (int id = turn.id; id != 0; id = dialogue.turn(id).parent) {
+    const auto& attached = dialogue.turn(id).attached;
+    for (std::size_t a = attached.size(); a-- > 0;)
+      if (!attached[a].clip) return &attached[a].pictures.front();
+  }
+  return nullptr;
+}
+
+std::string to_markdown(const Dialogue& dialogue, std::string_view title) {
+  std::string out = fmt::format("# {}\n", title);
+  if (!dialogue.system().empty()) out += "\n*" + dialogue.system() + "*\n";
+  for (const Turn* turn : dialogue.path()) {
+    out += turn->role == Role::user ? "\n## Question\n\n" : "\n## Answer\n\n";
+    for (const Attachment& a : turn->attached)
+      for (const Picture& p : a.pictures)
+        out += fmt::format("![{}]({}) {}x{}\n\n", p.name, p.name, p.width, p.height);
+    out += turn->text + "\n";
+  }
+  return out;
+}
+
+std::string to_html(const Dialogue& dialogue, std::string_view title) {
+  std::string out = fmt::format(
+      "<!doctype html>\n<html lang=\"\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>{}</title><style>{}</style></head><body>\n<h1>{}</h1>\n",
+      escaped(title), kStyle, escaped(title));
+  if (!dialogue.system().empty())
+    out += "<section class=system>" + escaped(dialogue.system()) + "</section>\n";
+  for (const Turn* turn : dialogue.path()) {
+    out += fmt::format("<section class={}>", turn->role == Role::user ? "user" : "assistant");
+    for (const Attachment& a : turn->attached)
+      for (const Picture& p : a.pictures) out += figure(p, {});
+    if (!turn->thinking.empty())
+      out += "<details><summary>Thinking</summary>" + escaped(turn->thinking) + "</details>\n";
+    out += escaped(turn->text);
+    if (turn->role == Role::assistant) {
+      const std::vector<Box> boxes = parse_boxes(turn->text);
+      const Picture* picture = boxes.empty() ? nullptr : picture_of_boxes(dialogue, *turn);
+      if (picture != nullptr) out += "\n" + figure(*picture, boxes);
+    }
+    out += "</section>\n";
+  }
+  return out + "</body></html>\n";
+}
+
+std::string to_json_text(const Dialogue& dialogue) {
+  Json messages = Json::array();
+  if (!dialogue.system().empty()) messages.push_back({{"role", "system"}, {"content", dialogue.system()}});
+  for (const Turn* turn : dialogue.path()) {
+    if (turn->role == Role::assistant) {
+      Json message = {{"role", "assistant"}, {"content", turn->text}};
+      if (!turn->thinking.empty()) message["reasoning_content"] = turn->thinking;
+      messages.push_back(std::move(message));
+      continue;
+    }
+    Json content = Json::array();
+    for (const Attachment& a : turn->attached) {
+      Json names = Json::array();
+      for (const Picture& p : a.pictures) names.push_back(p.name);
+      if (a.clip)
+        content.push_back({{"type", "video"}, {"video", names}, {"fps", a.fps}, {"sample", true}});
+      else
+        content.push_back({{"type", "image"}, {"image", names[0]}});
+    }
+    content.push_back({{"type", "text"}, {"text", turn->text}});
+    messages.push_back({{"role", "user"}, {"content", content}});
+  }
+  return Json{{"messages", messages}}.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace tarsier::chat

@@ -1,0 +1,71 @@
+#include "src/cli/chat_signals.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "ggml-like-core/base/output_file.h"
+#include "src/cli/terminal.h"
+
+namespace tarsier::cli {
+namespace {
+
+// NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): signal handlers know no other place
+std::atomic<bool> g_answering{false};
+std::atomic<bool> g_cancel{false};
+std::atomic<bool> g_interrupted{false};
+std::atomic<bool> g_resized{false};
+std::atomic<bool> g_hung_up{false};
+std::atomic<int> g_signal{0};
+// NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables)
+
+void on_signal(int signal) {
+  if (signal == SIGWINCH) {
+    g_resized = true;
+  } else if (signal == SIGINT && !g_answering) {
+    g_interrupted = true;
+  } else if (signal == SIGINT) {
+    if (!g_cancel.exchange(true)) return;
+    core::remove_unfinished_outputs();
+    constexpr char kCursor[] = "\x1b[0m\n";
+    [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, kCursor, sizeof kCursor - 1);
+    ::_exit(kInterrupted);
+  } else {
+    g_signal = signal;
+    g_cancel = true;
+    g_hung_up = true;
+  }
+}
+
+}  // namespace
+
+ChatSignals::ChatSignals() {
+  for (const int signal : {SIGINT, SIGHUP, SIGTERM, SIGWINCH}) {
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    ::sigemptyset(&action.sa_mask);
+    ::sigaction(signal, &action, nullptr);
+  }
+  std::signal(SIGPIPE, SIG_IGN);  // printing says that it failed
+}
+
+ChatSignals::Answering::Answering() {
+  if (!g_hung_up) g_cancel = false;
+  g_answering = true;
+}
+ChatSignals::Answering::~Answering() { g_answering = false; }
+
+const std::atomic<bool>* ChatSignals::cancel() const { return &g_cancel; }
+void ChatSignals::request_cancel() const { g_cancel = true; }
+bool ChatSignals::hung_up() const { return g_hung_up; }
+void ChatSignals::lose_terminal() const {
+  g_cancel = true;
+  g_hung_up = true;
+}
+int ChatSignals::exit_code() const { return g_signal != 0 ? 128 + g_signal : kFailed; }
+terminal::SignalFlags ChatSignals::flags() const {
+  return {.interrupted = &g_interrupted, .resized = &g_resized, .hung_up = &g_hung_up};
+}
+
+}  // namespace tarsier::cli
