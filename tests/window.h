@@ -37,7 +37,7 @@ class Window {
     static int n = 0;
     tmux_ =
         "tmux -L tarsier-test-" + std::to_string(::getpid()) + "-" + std::to_string(++n) + " -f /dev/null ";
-    const std::string line = command + "; printf 'EXIT %s\\n' $?; sleep 600";
+    const std::string line = "(" + command + "); printf 'EXIT %s\\n' $?; sleep 600";
     run("new-session -d -s s -x " + std::to_string(columns) + " -y " + std::to_string(rows) + " " +
         quoted(line));
   }
@@ -67,20 +67,23 @@ class Window {
   std::string screen(const std::string& flags = "-S -") const {
     return output_of(tmux_ + "capture-pane -p " + flags + " -t s 2>/dev/null");
   }
+  static int count(const std::string& screen, const std::string& text) {
+    int n = 0;
+    for (std::size_t at = screen.find(text); at != std::string::npos; at = screen.find(text, at + 1)) ++n;
+    return n;
+  }
   // Waits until text stands on the screen at least so often; what the screen shows then or at the end of
   // patience.
   std::string wait_for(const std::string& text, int times = 1) const {
     for (const auto end = std::chrono::steady_clock::now() + kPatience;;) {
       const std::string now = screen();
-      int n = 0;
-      for (std::size_t at = now.find(text); at != std::string::npos; at = now.find(text, at + 1)) ++n;
-      if (n >= times || std::chrono::steady_clock::now() > end) return now;
+      if (count(now, text) >= times || std::chrono::steady_clock::now() > end) return now;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   }
 
  private:
-  static constexpr std::chrono::seconds kPatience{30};
+  static constexpr std::chrono::seconds kPatience{20};
   void run(const std::string& arguments) const {
     const std::string command = tmux_ + arguments + " >/dev/null 2>&1";
     [[maybe_unused]] const int status = std::system(command.c_str());

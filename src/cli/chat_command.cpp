@@ -167,7 +167,7 @@ int chat_main(const ChatFlags& flags) {
                   : terminal ? Console::Mode::terminal
                              : Console::Mode::plain,
                   signals);
-  const auto model = open_model(flags.session);
+  const auto model = open_model(flags.session, flags.images.empty() ? Fetch::text : Fetch::pictures);
   ChatOptions options;
   options.session = session_options(flags.session);
   options.system = flags.system;

@@ -47,7 +47,7 @@ ChatSignals::ChatSignals() {
     ::sigemptyset(&action.sa_mask);
     ::sigaction(signal, &action, nullptr);
   }
-  std::signal(SIGPIPE, SIG_IGN);  // printing says that it failed
+  for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);  // writing says that it failed
 }
 
 ChatSignals::Answering::Answering() {

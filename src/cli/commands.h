@@ -4,6 +4,7 @@
 
 #include <CLI/App.hpp>
 #include <functional>
+#include <string>
 
 namespace tarsier::cli {
 
@@ -19,5 +20,8 @@ void add_inspect_command(CLI::App& app, Action& action);
 void add_trace_command(CLI::App& app, Action& action);
 void add_score_command(CLI::App& app, Action& action);
 void add_bench_command(CLI::App& app, Action& action);
+void add_doctor_command(CLI::App& app, Action& action);
+// After all others: they describe the whole command line.
+void add_completion_commands(CLI::App& app, Action& action, const std::string& version);
 
 }  // namespace tarsier::cli

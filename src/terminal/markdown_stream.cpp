@@ -330,7 +330,11 @@ void MarkdownStream::add_word_part(std::string_view text) {
   const int columns = columns_of(text);
   // Wide characters (Chinese, Japanese) may break anywhere.
   const bool wide = columns == 2 && text.size() >= 3;
-  if (wide) flush_word();
+  // A word longer than a line is broken where the line ends, so that it does not wait for an end that may
+  // never come.
+  const int width = width_();
+  const bool full = width >= kLeastWrap && word_columns_ + columns > width - 1 - columns_of(indent_);
+  if (wide || full) flush_word();
   word_ += text;
   word_columns_ += columns;
   if (wide) flush_word();
@@ -353,8 +357,6 @@ void MarkdownStream::flush_word() {
   space_ = false;
   out(word_);
   column_ += word_columns_;
-  // A word longer than the line: the terminal breaks it.
-  if (wraps && column_ > width) column_ %= width;
   word_.clear();
   word_columns_ = 0;
 }

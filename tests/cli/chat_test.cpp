@@ -6,7 +6,10 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "src/input/image.h"
 #include "tests/cli/program.h"
@@ -37,13 +40,25 @@ class ChatWindow : public testing::Test {
   // The command line in this test's own home.
   std::string chat(const std::string& flags = {}, const std::string& environment = {}) const {
     return "cd " + quoted(TARSIER_SOURCE) +
-           " && env -u WAYLAND_DISPLAY -u DISPLAY HOME=" + quoted(folder_.path()) +
+           " && exec env -u WAYLAND_DISPLAY -u DISPLAY HOME=" + quoted(folder_.path()) +
            " XDG_STATE_HOME=" + quoted(folder_ / "state") + " " + environment + " " + quoted(TARSIER_BUILD) +
            "/tarsier chat -m " + quoted(model()) + " --temperature 0 " + flags;
   }
   static void ask(Window& window, const std::string& question, const std::string& expected, int times = 1) {
     window.line(question);
-    ASSERT_THAT(window.wait_for(expected, times), HasSubstr(expected));
+    const std::string screen = window.wait_for(expected, times);
+    ASSERT_GE(Window::count(screen, expected), times) << "after " << question << ": " << expected << "\n"
+                                                      << screen;
+  }
+
+  // Waits until text stands in a session file; what the files hold.
+  std::string wait_for_record(const std::string& text) const {
+    std::string now;
+    for (int i = 0; i < 500 && now.find(text) == std::string::npos; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      now = test::run("cat '" + (folder_ / "state") + "'/tarsier/sessions/*.jsonl").out;
+    }
+    return now;
   }
 
   test::TemporaryFolder folder_;
@@ -51,9 +66,12 @@ class ChatWindow : public testing::Test {
 };
 std::unique_ptr<test::TemporaryFolder> ChatWindow::models_;
 
+// An answer that never ends by itself: tokens that the answer has become likelier.
+constexpr const char* kEndless = "--frequency-penalty=-50";
+
 TEST_F(ChatWindow, a_dropped_picture_is_shown_and_seen) {
   Window w(chat());
-  ASSERT_THAT(w.wait_for("> "), HasSubstr("/help lists the commands"));
+  w.wait_for("Ctrl-D leaves");
   w.line("Describe this image. '" + std::string(kPicture) + "'");
   const std::string screen = w.wait_for("context 40 of");
   EXPECT_THAT(screen, HasSubstr(kAnswer));
@@ -61,6 +79,340 @@ TEST_F(ChatWindow, a_dropped_picture_is_shown_and_seen) {
   EXPECT_THAT(screen, HasSubstr("▄"));
   w.line("/quit");
   EXPECT_THAT(w.wait_for("EXIT"), HasSubstr("EXIT 0"));
+}
+
+TEST_F(ChatWindow, every_command_does_what_help_says) {
+  Window w(chat(kPicture, "EDITOR=" + quoted("sed -i -e s/Describe/Locate/ -e 's/this image/every shape/'")),
+           100, 60);
+  ask(w, "Describe this image.", kAnswer);
+  ask(w, "/help", "/export FILE");
+  ask(w, "/regen", kAnswer, 2);
+  ask(w, "/raw", kAnswer, 3);
+  ask(w, "/context", "1 picture                         12");
+  ask(w, "/stats", "since the start");
+  ask(w, "/copy", "copied 57 bytes");
+  ask(w, "/system Answer briefly.", "system: Answer briefly.");
+  ask(w, "/system -", "there is no system message");
+  ask(w, "/set temperature 0.2", "temperature 0.2");
+  ask(w, "/set temp", "temperature 0\n");
+  ask(w, "/set", "frequency-penalty");
+  ask(w, "/resolution low", "seen with 1024 to 262144 pixels, 1 to 256 tokens");
+  ask(w, "/resolution 4096 8192", "seen with 4096 to 8192 pixels, 4 to 8 tokens");
+  ask(w, "/image " + std::string(kPicture), "two-shapes.png 128x96 -> 96x64, 6 tokens");
+  ask(w, "/resolution auto", "128x96 -> 128x96, 12 tokens", 2);
+  ask(w, "/branch here", "mark here is here");
+  ask(w, "How many shapes are there?", "context 7");
+  ask(w, "/back here", "back at mark here, behind: Describe this image.");
+  ask(w, "/back before", "back at mark before, behind: How many");
+  ask(w, "/undo", "taken back: How many shapes are there? (its pictures wait");
+  ask(w, "/edit", "> Locate every shape.");
+  ASSERT_THAT(w.wait_for("red circle\"}]", 1), HasSubstr("red circle\"}]"));
+  ask(w, "/boxes", "/boxes");
+  ask(w, "/save-boxes " + file("boxes.png"), "boxes.png: 128x96");
+  EXPECT_EQ(tarsier::load_image(file("boxes.png")).width, 128);
+  for (const std::string ending : {"md", "json", "html"})
+    ask(w, "/export " + file("out." + ending), "out." + ending + ": ");
+  EXPECT_THAT(test::read_file(file("out.html")), HasSubstr("data:image/png;base64,iVBOR"));
+  EXPECT_THAT(test::read_file(file("out.html")), HasSubstr("<rect x=\"15\""));
+  EXPECT_THAT(test::read_file(file("out.md")), HasSubstr("## Question\n\n![two-shapes.png]"));
+  EXPECT_EQ(nlohmann::json::parse(test::read_file(file("out.json")))["messages"][0]["role"], "user");
+  ask(w, "/continue", "answer");
+  ask(w, "/save mine", "saved as mine");
+  ask(w, "/clear", "a new conversation begins");
+  ask(w, "/sessions", "mine ");
+  ask(w, "/load mine", "session mine: 2 turns");
+  ask(w, "/think", "without thinking");
+  ask(w, "/think 100", "think-budget 100");
+  ask(w, "/nonsense", "there is no command /nonsense");
+  w.line("/quit");
+  EXPECT_THAT(w.wait_for("EXIT"), HasSubstr("EXIT 0"));
+}
+
+TEST_F(ChatWindow, several_lines_are_typed_pasted_and_edited) {
+  Window w(chat("--no-save", "EDITOR=" + quoted("sed -i 's/Say/Do say/'")));
+  w.wait_for("Ctrl-D leaves");
+  w.type("one");
+  w.keys("M-Enter");
+  w.type("two");
+  EXPECT_THAT(w.wait_for("two"), HasSubstr("one\ntwo"));
+  w.keys("C-c");  // forgets the line
+  w.paste("three\nfour");
+  EXPECT_THAT(w.wait_for("four"), HasSubstr("three\nfour"));
+  w.keys("C-c");
+  w.type("Say hello.");
+  w.keys("C-g");
+  EXPECT_THAT(w.wait_for("Do say hello."), HasSubstr("> Do say hello."));
+  w.keys("C-c");
+  w.line("\"\"\"five");
+  w.wait_for("...");
+  w.line("six\"\"\"");
+  EXPECT_THAT(w.wait_for("context"), HasSubstr("answer"));
+  w.keys("C-d");
+  EXPECT_THAT(w.wait_for("EXIT"), HasSubstr("EXIT 0"));
+}
+
+TEST_F(ChatWindow, history_is_on_disk_and_searched) {
+  for (int round = 0; round < 2; ++round) {
+    Window w(chat());
+    w.wait_for("Ctrl-D leaves");
+    if (round == 0) ask(w, "/set top-k 7", "top-k 7");
+    w.keys("C-r");
+    w.type("top");
+    EXPECT_THAT(w.wait_for("/set top-k 7", round == 0 ? 2 : 1), HasSubstr("`top': /set top-k 7")) << round;
+    w.keys("C-c");
+    w.line("/quit");
+    w.wait_for("EXIT");
+  }
+}
+
+TEST_F(ChatWindow, tab_completes_commands_settings_and_paths) {
+  Window w(chat());
+  w.wait_for("Ctrl-D leaves");
+  w.type("/und");
+  w.keys("Tab");
+  EXPECT_THAT(w.wait_for("/undo"), HasSubstr("> /undo"));
+  w.keys("C-u");
+  w.type("/set rep");
+  w.keys("Tab");
+  EXPECT_THAT(w.wait_for("penalty"), HasSubstr("> /set repetition-penalty"));
+  w.keys("C-u");
+  w.type("/image examples/pictures/two");
+  w.keys("Tab");
+  EXPECT_THAT(w.wait_for("shapes"), HasSubstr("> /image examples/pictures/two-shapes.png"));
+  w.keys("C-u");
+  w.type("what is @examples/pictures/one");
+  w.keys("Tab");
+  EXPECT_THAT(w.wait_for("one-shape"), HasSubstr("@examples/pictures/one-shape.png"));
+}
+
+TEST_F(ChatWindow, what_cannot_be_read_says_why_and_the_words_stay) {
+  Window w(chat());
+  w.wait_for("Ctrl-D leaves");
+  w.line("Describe @gone.png this image.");
+  const std::string screen = w.wait_for("> Describe this image.");
+  EXPECT_THAT(screen, HasSubstr("gone.png: No such file"));
+  EXPECT_THAT(screen, HasSubstr("> Describe this image."));
+  w.keys("C-u");
+  ask(w, "/image README.md", "README.md: ");
+}
+
+TEST_F(ChatWindow, the_clipboard_gives_and_takes) {
+  for (const auto& [name, text] :
+       {std::pair("wl-paste", "cat '" + std::string(TARSIER_SOURCE) + "/" + kPicture + "'"),
+        std::pair("wl-copy", "cat > '" + file("copied") + "'")}) {
+    std::ofstream(file(name)) << "#!/bin/sh\n" << text << "\n";
+    std::filesystem::permissions(file(name), std::filesystem::perms::owner_all);
+  }
+  Window w(chat("", "WAYLAND_DISPLAY=w PATH=" + quoted(folder_.path()) + ":\"$PATH\""));
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "/paste", "clipboard.png 128x96 -> 128x96");
+  ask(w, "Describe this image.", kAnswer);
+  ask(w, "/copy", "copied 57 bytes\n");
+  EXPECT_EQ(test::read_file(file("copied")), kAnswer);
+}
+
+TEST_F(ChatWindow, a_folder_is_a_clip) {
+  Window w(chat());
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "/image FPS=2 examples/pictures/clip", "16 frames, 2 a second");
+  ask(w, "What happens in this video?", "answer");
+}
+
+TEST_F(ChatWindow, interrupting_stops_the_answer_then_leaves) {
+  Window w(chat(kEndless));
+  w.wait_for("Ctrl-D leaves");
+  w.line("/set loops off");
+  w.wait_for("loops off");
+  w.line("hello");
+  w.wait_for("RedRed");
+  w.keys("C-c");
+  EXPECT_THAT(w.wait_for("stopped (/continue goes on)"), HasSubstr("stopped (/continue goes on)"));
+  w.keys("C-c");
+  EXPECT_THAT(w.wait_for("EXIT"), HasSubstr("EXIT 130"));
+  const auto sessions = test::run("cat '" + (folder_ / "state") + "'/tarsier/sessions/*.jsonl");
+  EXPECT_THAT(sessions.out, HasSubstr("\"finish\":\"cancelled\""));
+}
+
+TEST_F(ChatWindow, a_loop_is_noticed) {
+  Window w(chat(kEndless));
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "hello", "stopped: the answer only repeats itself");
+}
+
+TEST_F(ChatWindow, a_narrow_window_and_one_that_changes) {
+  Window w(chat(kEndless), 60, 30);
+  w.wait_for("Ctrl-D leaves");
+  w.line("/set loops off");
+  w.line("/set max-tokens 600");
+  w.line("hello");
+  w.wait_for("RedRed");
+  w.resize(40, 20);
+  w.wait_for("cut off");
+  w.resize(90, 30);
+  w.line("/set");
+  EXPECT_THAT(w.wait_for("frequency-penalty"), HasSubstr("frequency-penalty"));
+}
+
+TEST_F(ChatWindow, thinking_is_folded_and_may_end) {
+  const test::TemporaryFolder checkpoint;
+  const std::string line = "ln -s '" TARSIER_SOURCE "'/models/tiny-vl-dense/* '" + checkpoint.path() +
+                           "' && rm '" + (checkpoint / "chat_template.json") +
+                           "' && printf %s '{\"chat_template\": "
+                           "\"<|im_start|>assistant\\n<think>\\n\"}' > '" +
+                           (checkpoint / "chat_template.json") + "' && tarsier convert '" +
+                           checkpoint.path() + "' -o '" + file("thinking.gguf") + "'";
+  ASSERT_EQ(test::run(line).code, 0);
+  std::string command = chat(kPicture);
+  command.replace(command.find(model()), model().size(), file("thinking.gguf"));
+  Window w(command);
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "/think 5", "think-budget 5");
+  ask(w, "Describe this image.", "context ");
+  const std::string screen = w.screen();
+  EXPECT_THAT(screen, HasSubstr("\nthought (/think shows it)\n two shapes.\n"));
+  EXPECT_THAT(screen, Not(HasSubstr("A yellow cross")));
+  ask(w, "/think", "A yellow cross on the\n");
+  ask(w, "/think on", "show-thinking on");
+  ask(w, "/regen", "A yellow cross on the\n\n two shapes.");
+}
+
+TEST_F(ChatWindow, a_session_goes_on_after_kill_9) {
+  {
+    Window w("sh -c " + quoted("echo $$ > " + file("pid") + "; " + chat(kEndless)));
+    w.wait_for("Ctrl-D leaves");
+    ask(w, "/set max-tokens 5", "max-tokens 5");
+    ask(w, "hello", "cut off");
+    ask(w, "/set max-tokens 4000", "max-tokens 4000");
+    ask(w, "/set loops off", "loops off");
+    w.line("again");
+    wait_for_record("\"text\":\"again\"");
+    test::run("kill -9 $(cat '" + file("pid") + "')");
+    EXPECT_THAT(w.wait_for("EXIT"), HasSubstr("EXIT 137"));
+  }
+  Window w(chat("--continue"));
+  const std::string screen = w.wait_for("the last question was");
+  EXPECT_THAT(screen, HasSubstr("3 turns, the last question was: again"));
+  EXPECT_THAT(screen, Not(HasSubstr("damaged")));
+  ask(w, "/undo", "taken back: again");
+  ask(w, "/raw", "RedRed");
+}
+
+TEST_F(ChatWindow, the_picture_may_be_deleted_between_turns) {
+  std::filesystem::copy_file(std::string(TARSIER_SOURCE) + "/" + kPicture, file("mine.png"));
+  {
+    Window w(chat(quoted(file("mine.png"))));
+    ask(w, "Describe this image.", "context 40 of");
+    std::filesystem::remove(file("mine.png"));
+    ask(w, "/regen", "context 40 of", 2);
+    w.line("/quit");
+    w.wait_for("EXIT");
+  }
+  Window w(chat("--continue"));
+  ask(w, "/regen", kAnswer);
+}
+
+TEST_F(ChatWindow, a_terminal_that_goes_away_loses_nothing) {
+  {
+    Window w(chat(kEndless));
+    w.wait_for("Ctrl-D leaves");
+    w.line("/set loops off");
+    w.line("hello");
+    w.wait_for("RedRed");
+    w.close();
+  }
+  const std::string text = wait_for_record("assistant");
+  EXPECT_THAT(text, HasSubstr("\"text\":\"hello\""));
+  EXPECT_THAT(text, ContainsRegex("\"role\":\"assistant\",\"text\":\"[^\"]*RedRed"));
+}
+
+TEST_F(ChatWindow, a_home_that_cannot_be_written_costs_only_the_saving) {
+  std::ofstream(folder_ / "state") << "a file, where a folder would have to be\n";
+  Window w(chat(kPicture));
+  const std::string start = w.wait_for("what you type is not remembered");
+  EXPECT_THAT(start, HasSubstr("what you type is not remembered"));
+  ask(w, "Describe this image.", kAnswer);
+  EXPECT_THAT(w.screen(), HasSubstr("this session is not kept"));
+}
+
+TEST_F(ChatWindow, a_full_disk_is_said_and_the_chat_goes_on) {
+  Window w("ulimit -f 1; " + chat());  // files of half a kilobyte: the second answer does not fit
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "hello", "context");
+  ask(w, "Say hello in Chinese.", "cannot be written: File too large");
+  ask(w, "/raw", "你好");
+}
+
+TEST_F(ChatWindow, a_full_context_loses_the_oldest_turns) {
+  Window w(chat(std::string("--context 128 --max-tokens 24 ") + kPicture));
+  ask(w, "Describe this image.", "context 40 of 128");
+  ask(w, "Describe this image.", "context 68 of 128");
+  ask(w, "Describe this image.", "context 96 of 128");
+  ask(w, "Describe this image.", "stay out of it");
+  ask(w, "/context", "turns are not in the context any more");
+  ask(w, "/resolution 200000 300000", "seen with");
+  w.line("What is this? " + std::string(kPicture));
+  EXPECT_THAT(w.wait_for("> What is this?", 2),
+              ContainsRegex("the context holds 128.*\n(.*\n)*> What is this\\?"));
+}
+
+TEST_F(ChatWindow, without_colours_there_are_none) {
+  Window w(chat("--pictures none", "NO_COLOR=1"));
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "hello", "context");
+  EXPECT_THAT(w.screen("-e"), Not(ContainsRegex("\x1b\\[[0-9;]*3[0-9]m")));
+}
+
+class ChatPipe : public ChatWindow {
+ protected:
+  static test::Output pipe(const std::string& flags, const std::string& input) {
+    return test::run("tarsier chat -m " + model() + " --temperature 0 " + flags, input);
+  }
+};
+
+TEST_F(ChatPipe, answers_alone_go_to_standard_output) {
+  const test::Output o = pipe(kPicture, "Describe this image.\nDescribe this image.\n");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.out.substr(0, o.out.find('\n')), kAnswer);
+  EXPECT_THAT(o.out + o.err, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(o.out, Not(HasSubstr("> ")));
+}
+
+TEST_F(ChatPipe, a_picture_or_text_may_be_piped_in) {
+  const std::string png = test::read_file(std::string(TARSIER_SOURCE) + "/" + kPicture);
+  const test::Output o = pipe("-p 'Describe this image.'", png);
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.out, std::string(kAnswer) + "\n");
+  EXPECT_EQ(pipe("-p 'Say hello'", "in Chinese.\n").code, 0);
+  const test::Output bad = pipe("-p hello", std::string("\0\1\2 no picture", 14));
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_THAT(bad.err, HasSubstr("standard input: "));
+}
+
+TEST_F(ChatPipe, json_is_one_object_a_line) {
+  const test::Output o = pipe("--json", "Describe @" + std::string(kPicture) + " this image.\n/nope\n");
+  EXPECT_EQ(o.code, 1);
+  std::istringstream lines(o.out);
+  std::vector<nlohmann::json> events;
+  for (std::string line; std::getline(lines, line);) events.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(events.size(), 3U);
+  EXPECT_EQ(events[0]["event"], "picture");
+  EXPECT_EQ(events[0]["tokens"], 12);
+  EXPECT_EQ(events[1]["text"], kAnswer);
+  EXPECT_EQ(events[1]["finish"], "stop");
+  EXPECT_EQ(events[2]["event"], "error");
+  EXPECT_EQ(o.err, "");
+}
+
+TEST_F(ChatPipe, a_second_question_reads_only_what_is_new) {
+  const test::Output o =
+      pipe("--json " + std::string(kPicture), "Describe this image.\nHow many shapes are there?\n");
+  std::istringstream lines(o.out);
+  std::vector<nlohmann::json> events;
+  for (std::string line; std::getline(lines, line);) events.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(events.size(), 3U) << o.out << o.err;
+  EXPECT_EQ(events[2]["stats"]["images"], 0);
+  EXPECT_GE(events[2]["stats"]["reused_tokens"], 39);
+  EXPECT_LT(events[2]["stats"]["prompt_tokens"], 20);
 }
 
 }  // namespace

@@ -68,6 +68,8 @@ int run_program(int argc, const char* const* argv) {
   add_score_command(app, action);
   add_bench_command(app, action);
   add_trace_command(app, action);
+  add_doctor_command(app, action);
+  add_completion_commands(app, action, TARSIER_VERSION);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help_or_version) {
