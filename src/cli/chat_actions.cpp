@@ -434,6 +434,7 @@ void Chat::stats() {
     block("last answer", s.value("images", 0), s.value("image_seconds", 0.0), s.value("prompt_tokens", 0),
           s.value("prompt_seconds", 0.0), s.value("reused_tokens", 0), s.value("decoded_tokens", 0),
           s.value("decode_seconds", 0.0));
+    console_.say(fmt::format("  first    token after {:.2f} s\n", s.value("first_token_seconds", 0.0)));
   }
   const SessionStats& s = session_.stats();
   block("since the start", s.images, s.image_seconds, s.prompt_tokens, s.prompt_seconds, s.reused_tokens,

@@ -172,24 +172,28 @@ bool Chat::ask(const std::string& line) {
   return ask(Turn{.role = Role::user, .text = std::move(dropped.text), .attached = attached_});
 }
 
-bool Chat::ask(Turn question) {
+chat::Prompter::Result Chat::make_prompt(const Turn* next) {
   const int room = session_.context();
+  return prompter_.make(dialogue_, next, room, std::min(settings_.max_tokens, room / kReserveShare));
+}
+
+bool Chat::ask(Turn question) {
+  asked_ = Clock::now();
+  std::optional<chat::Prompter::Result> made;
   try {
-    // Whether it fits is told before anything changes.
-    prompter_.make(dialogue_, &question, room, std::min(settings_.max_tokens, room / kReserveShare));
-  } catch (const core::Error& e) {
+    made = make_prompt(&question);  // whether it fits is told before anything changes
+  } catch (const core::Error&) {
     unsent_ = question.text;
     throw;
   }
   attached_.clear();
   dialogue_.add(std::move(question));
-  return answer();
+  return answer(nullptr, std::move(made));
 }
 
-GenerateResult Chat::generate_all(Prompt& prompt, chat::ThinkingSplit& split, Turn& turn) {
+void Chat::generate_all(Prompt& prompt, chat::ThinkingSplit& split, Turn& turn) {
   const int room = session_.context();
   chat::LoopWatch loop;
-  std::string text;  // of the answer, from its beginning
   int thinking_tokens = 0;
   bool over_budget = false;
   const auto show = [&](const std::vector<chat::ThinkingSplit::Part>& parts) {
@@ -202,6 +206,8 @@ GenerateResult Chat::generate_all(Prompt& prompt, chat::ThinkingSplit& split, Tu
   options.sampling = settings_.sampling;
   if (!settings_.seed_given) options.sampling->seed = std::random_device{}();
   options.enough = [&](int id) {
+    if (first_token_seconds_ == 0)
+      first_token_seconds_ = std::chrono::duration<double>(Clock::now() - asked_).count();
     if (split.thinking()) ++thinking_tokens;
     over_budget = settings_.think_budget > 0 && split.thinking() && thinking_tokens >= settings_.think_budget;
     const bool loops = settings_.loops && loop.push(id);
@@ -232,14 +238,14 @@ GenerateResult Chat::generate_all(Prompt& prompt, chat::ThinkingSplit& split, Tu
   show(split.finish());
   if (turn.finish.empty()) turn.finish = finish_name(result.finish);
   console_.end_answer(thinking_tokens);
-  return result;
 }
 
-bool Chat::answer(const Turn* begun) {
+bool Chat::answer(const Turn* begun, std::optional<chat::Prompter::Result> ready) {
   const ChatSignals::Answering answering;
+  if (!ready) asked_ = Clock::now();
   const int room = session_.context();
-  chat::Prompter::Result made =
-      prompter_.make(dialogue_, nullptr, room, std::min(settings_.max_tokens, room / kReserveShare));
+  chat::Prompter::Result made = ready ? std::move(*ready) : make_prompt(nullptr);
+  first_token_seconds_ = 0;
   if (made.dropped > dropped_)
     console_.note(fmt::format("the context is full: the first {} turns stay out of it, and in the session",
                               made.dropped));
@@ -255,16 +261,17 @@ bool Chat::answer(const Turn* begun) {
       (part.thinking ? turn.thinking : turn.text) += part.text;
   }
   const SessionStats before = session_.stats();
-  const GenerateResult result = generate_all(made.prompt, split, turn);
+  generate_all(made.prompt, split, turn);
   interrupted_ = *signals_.cancel();
-  after_answer(turn, result, before);
+  after_answer(turn, before);
   return !interrupted_;
 }
 
-void Chat::after_answer(const Turn& answered, const GenerateResult& result, const SessionStats& before) {
+void Chat::after_answer(const Turn& answered, const SessionStats& before) {
   Turn turn = answered;
   const SessionStats& s = session_.stats();
-  turn.stats = {{"images", s.images - before.images},
+  turn.stats = {{"first_token_seconds", first_token_seconds_},
+                {"images", s.images - before.images},
                 {"image_seconds", s.image_seconds - before.image_seconds},
                 {"prompt_tokens", s.prompt_tokens - before.prompt_tokens},
                 {"prompt_seconds", s.prompt_seconds - before.prompt_seconds},
@@ -291,10 +298,10 @@ void Chat::after_answer(const Turn& answered, const GenerateResult& result, cons
   } else if (interrupted_) {
     console_.note("stopped before the answer began (/regen answers)");
   }
-  if (console_.mode() != Console::Mode::json) console_.note(stats_line(before, result));
+  if (said && console_.mode() != Console::Mode::json) console_.note(stats_line(before));
 }
 
-std::string Chat::stats_line(const SessionStats& before, const GenerateResult& /*result*/) const {
+std::string Chat::stats_line(const SessionStats& before) const {
   const SessionStats& s = session_.stats();
   std::string line;
   if (const int images = s.images - before.images; images > 0)

@@ -1,6 +1,7 @@
 // tarsier chat without its command line: what a question, an answer and each command do.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,11 +51,14 @@ class Chat {
  private:
   bool ask(const std::string& text);
   bool ask(chat::Turn question);
-  // Of the head, which is a question; or goes on with begun, whose parent is the head.
-  bool answer(const chat::Turn* begun = nullptr);
+  // Of the head, which is a question, whose prompt may be there already; or goes on with begun, whose parent
+  // is the head.
+  bool answer(const chat::Turn* begun = nullptr, std::optional<chat::Prompter::Result> made = std::nullopt);
+  chat::Prompter::Result make_prompt(const chat::Turn* next);
   bool run(const chat::CommandLine& line);
-  GenerateResult generate_all(Prompt& prompt, chat::ThinkingSplit& split, chat::Turn& turn);
-  void after_answer(const chat::Turn& turn, const GenerateResult& result, const SessionStats& before);
+  using Clock = std::chrono::steady_clock;
+  void generate_all(Prompt& prompt, chat::ThinkingSplit& split, chat::Turn& turn);
+  void after_answer(const chat::Turn& turn, const SessionStats& before);
   void show_attachment(const chat::Attachment& attachment);
   void remember_speed(const SessionStats& before);
   std::string picture_line(const chat::Attachment& attachment) const;
@@ -86,7 +90,7 @@ class Chat {
   void take_settings_of_dialogue();
   const chat::Turn& last_answer() const;         // Error: there is none
   const chat::Attachment* last_picture() const;  // that the conversation has; null: none
-  std::string stats_line(const SessionStats& before, const GenerateResult& result) const;
+  std::string stats_line(const SessionStats& before) const;
 
   std::shared_ptr<const Model> model_;
   ChatOptions options_;
@@ -104,7 +108,9 @@ class Chat {
   std::vector<chat::Attachment> attached_;   // to the next question
   std::string unsent_;
   int dropped_ = 0;
-  double seconds_per_patch_ = 0;  // measured; 0: not yet
+  Clock::time_point asked_;         // when the running answer was asked for
+  double seconds_per_patch_ = 0;    // measured; 0: not yet
+  double first_token_seconds_ = 0;  // of the last answer, from the question on
   bool leaving_ = false, interrupted_ = false;
 };
 

@@ -156,6 +156,7 @@ void Console::piece(const chat::ThinkingSplit::Part& part) {
 void Console::end_answer(int thinking_tokens) {
   if (mode_ == Mode::plain) write("\n");
   if (mode_ != Mode::terminal) return;
+  bar_.erase();
   if (fold_shown_)
     write("\r\x1b[K" + dim(fmt::format("thought of {} tokens (/think shows it)", thinking_tokens)) + "\n");
   fold_shown_ = false;

@@ -35,11 +35,11 @@ class ProgressBar : public core::ProgressObserver {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
   void progress(std::string_view step, double done, double total) override;
+  void erase();  // of a step that was given up
 
  private:
   using Clock = std::chrono::steady_clock;
   void draw(double done, double total);
-  void erase();
 
   bool shown_;
   bool on_screen_ = false;

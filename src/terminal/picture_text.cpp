@@ -12,7 +12,7 @@ namespace {
 // Where the terminal does not tell the size of a character.
 constexpr int kCellWidth = 8;
 constexpr int kCellHeight = 16;
-constexpr int kLargest = 2;  // times its own size
+constexpr int kLargest = 4;  // times its own size
 
 struct Unref {
   void operator()(ChafaSymbolMap* p) const { chafa_symbol_map_unref(p); }

@@ -8,7 +8,7 @@
 
 namespace tarsier::terminal {
 
-// At most columns x rows characters large, its shape kept, never more than twice the picture's own size;
+// At most columns x rows characters large, its shape kept, never more than four times the picture's own size;
 // ends with a line break. "" where the terminal shows no pictures.
 std::string picture_text(const Image& image, const Abilities& can, const WindowSize& window, int columns,
                          int rows);

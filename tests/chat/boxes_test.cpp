@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -87,6 +88,20 @@ TEST(Boxes, carry_their_label_inside_and_never_paint_outside_the_picture) {
   EXPECT_GT(painted("a very long label that does not fit", 0), painted("star", 0));  // cut at the edge
   EXPECT_GE(painted("star", 990), painted("", 990));
   EXPECT_GT(painted("\xE6\x98\x9F", 0), painted("", 0));  // letters that the font lacks are question marks
+}
+
+TEST(Boxes, points_are_read_and_drawn) {
+  const auto points =
+      parse_boxes(R"([{"point_2d": [500, 500], "label": "p"}, {"point_2d": [1]}, {"point_2d": [0, 1000]}])");
+  ASSERT_EQ(points.size(), 2U);
+  EXPECT_TRUE(points[0].point);
+  EXPECT_EQ(points[0].label, "p");
+  tarsier::Image image{.width = 40, .height = 20, .rgb = std::vector<std::uint8_t>(40 * 20 * 3, 7)};
+  tarsier::chat::draw_boxes(image, points);
+  const auto pixel = [&](int x, int y) { return image.rgb[static_cast<std::size_t>(y * 40 + x) * 3]; };
+  EXPECT_EQ(pixel(20, 10), tarsier::chat::box_colour(0)[0]);
+  EXPECT_EQ(pixel(0, 19), tarsier::chat::box_colour(1)[0]);
+  EXPECT_EQ(pixel(10, 2), 7);
 }
 
 }  // namespace

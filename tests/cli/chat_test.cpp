@@ -233,6 +233,18 @@ TEST_F(ChatWindow, interrupting_stops_the_answer_then_leaves) {
   EXPECT_THAT(sessions.out, HasSubstr("\"finish\":\"cancelled\""));
 }
 
+TEST_F(ChatWindow, interrupting_stops_a_picture_that_is_encoded) {
+  Window w(chat("", "TARSIER_ISA=scalar"));  // slow enough on every machine
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "/resolution 2500000 3000000", "seen with");
+  w.line("Describe this image. " + std::string(kPicture));
+  const std::string screen = w.wait_for(" s left");
+  EXPECT_THAT(screen, ContainsRegex("(image|prompt) +[0-9]+ % \\["));
+  w.keys("C-c");
+  EXPECT_THAT(w.wait_for("stopped before"), HasSubstr("stopped before the answer began (/regen answers)"));
+  ask(w, "/undo", "its pictures wait for the next question");
+}
+
 TEST_F(ChatWindow, a_loop_is_noticed) {
   Window w(chat(kEndless));
   w.wait_for("Ctrl-D leaves");
@@ -243,7 +255,7 @@ TEST_F(ChatWindow, a_narrow_window_and_one_that_changes) {
   Window w(chat(kEndless), 60, 30);
   w.wait_for("Ctrl-D leaves");
   w.line("/set loops off");
-  w.line("/set max-tokens 600");
+  w.line("/set max-tokens 200");
   w.line("hello");
   w.wait_for("RedRed");
   w.resize(40, 20);
@@ -413,6 +425,43 @@ TEST_F(ChatPipe, a_second_question_reads_only_what_is_new) {
   EXPECT_EQ(events[2]["stats"]["images"], 0);
   EXPECT_GE(events[2]["stats"]["reused_tokens"], 39);
   EXPECT_LT(events[2]["stats"]["prompt_tokens"], 20);
+}
+
+TEST(Doctor, says_what_is_there_and_the_sizes_of_readme) {
+  const test::Output o = test::run("tarsier doctor --json");
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto j = nlohmann::json::parse(o.out);
+  EXPECT_GT(j["memory_bytes_per_second"], 0);
+  const std::string readme = test::read_file(std::string(TARSIER_SOURCE) + "/README.md");
+  int rows = 0;
+  for (const std::string name : {"2B", "4B", "8B", "32B", "30B-A3B"}) {
+    std::string row;
+    for (const char* type : {"bf16", "q8_0", "q4_k"})
+      for (const auto& model : j["models"])
+        if (model["name"] == name + " " + type) {
+          char text[32];
+          std::snprintf(text, sizeof text, " %.1f |", model["bytes"].get<double>() / 1e9);
+          row += text;
+        }
+    EXPECT_THAT(readme, HasSubstr(row)) << name;
+    rows += row.empty() ? 0 : 1;
+  }
+  EXPECT_EQ(rows, 5);
+}
+
+TEST(Completion, scripts_know_commands_flags_and_choices) {
+  const std::string bash = test::run("tarsier completion bash").out;
+  const test::Output found = test::run(
+      "bash -c 'eval \"$(tarsier completion bash)\"; COMP_WORDS=(tarsier chat --pic); COMP_CWORD=2; "
+      "_tarsier; "
+      "echo \"$COMPREPLY\"; COMP_WORDS=(tarsier chat --pictures s); COMP_CWORD=3; _tarsier; echo "
+      "\"$COMPREPLY\"'");
+  EXPECT_EQ(found.out, "--pictures\nsixel\n") << found.err;
+  EXPECT_THAT(test::run("tarsier completion fish").out, HasSubstr("-l pictures -x -a 'auto kitty"));
+  EXPECT_THAT(test::run("tarsier completion zsh").out, HasSubstr("#compdef tarsier\n"));
+  const std::string man = test::run("tarsier man").out;
+  EXPECT_THAT(man, HasSubstr(".SS chat\n"));
+  EXPECT_THAT(man, HasSubstr("/resolution"));
 }
 
 }  // namespace
