@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <sstream>
+#include <string_view>
 
 namespace core {
 namespace {
@@ -16,21 +18,22 @@ std::uint64_t number_in(const std::string& path) {
   return std::ifstream(path) >> n ? n : kUnlimited;
 }
 
-std::uint64_t mem_available(const std::string& path) {
+// Bytes of the line "NAME: N kB".
+std::optional<std::uint64_t> bytes_in(const std::string& path, std::string_view wanted) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
     std::string name;
     std::uint64_t kib = 0;
-    if (words >> name >> kib && name == "MemAvailable:") return kib * 1024;
+    if (words >> name >> kib && name == wanted) return kib * 1024;
   }
-  return kUnlimited;
+  return std::nullopt;
 }
 
 }  // namespace
 
 std::uint64_t available_memory(const std::string& root) {
-  std::uint64_t least = mem_available(root + "/proc/meminfo");
+  std::uint64_t least = bytes_in(root + "/proc/meminfo", "MemAvailable:").value_or(kUnlimited);
   std::ifstream groups(root + "/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {  // "0::/a/b" or "4:memory:/a/b"
     const auto first = line.find(':');
@@ -50,6 +53,11 @@ std::uint64_t available_memory(const std::string& root) {
     }
   }
   return least;
+}
+
+ProcessMemory process_memory(const std::string& root) {
+  const std::string status = root + "/proc/self/status";
+  return {.own = bytes_in(status, "RssAnon:").value_or(0), .files = bytes_in(status, "RssFile:").value_or(0)};
 }
 
 }  // namespace core

@@ -11,4 +11,12 @@ namespace core {
 // for tests.
 std::uint64_t available_memory(const std::string& root = "");
 
+// Memory that this process holds now, bytes; 0 where no file tells. Pages of files are shared with whoever
+// else maps them, and can be dropped.
+struct ProcessMemory {
+  std::uint64_t own = 0;    // RssAnon
+  std::uint64_t files = 0;  // RssFile
+};
+ProcessMemory process_memory(const std::string& root = "");
+
 }  // namespace core

@@ -11,6 +11,7 @@
 
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/base/output_file.h"
+#include "ggml-like-core/base/system_memory.h"
 #include "src/chat/boxes.h"
 #include "src/cli/commands.h"
 #include "src/cli/common_flags.h"
@@ -78,6 +79,9 @@ std::string stats_line(const Session& session, FinishReason finish) {
   line += fmt::format("prompt {} tokens, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s · context {} of {}",
                       s.prompt_tokens, rate(s.prompt_tokens, s.prompt_seconds), s.decoded_tokens,
                       rate(s.decoded_tokens, s.decode_seconds), session.length(), session.context());
+  const core::ProcessMemory memory = core::process_memory();
+  line +=
+      fmt::format(" · memory {} MB, and {} MB of the file", memory.own / 1'000'000, memory.files / 1'000'000);
   if (finish == FinishReason::length) line += " · cut off: no more tokens allowed";
   if (finish == FinishReason::cancelled) line += " · interrupted";
   return line;
@@ -85,6 +89,7 @@ std::string stats_line(const Session& session, FinishReason finish) {
 
 nlohmann::json stats_json(const Session& session) {
   const SessionStats& s = session.stats();
+  const core::ProcessMemory memory = core::process_memory();
   return {{"images", s.images},
           {"image_seconds", s.image_seconds},
           {"prompt_tokens", s.prompt_tokens},
@@ -95,7 +100,9 @@ nlohmann::json stats_json(const Session& session) {
           {"decode_seconds", s.decode_seconds},
           {"decode_tokens_per_second", rate(s.decoded_tokens, s.decode_seconds)},
           {"context_used", session.length()},
-          {"context", session.context()}};
+          {"context", session.context()},
+          {"memory_bytes", memory.own},
+          {"file_memory_bytes", memory.files}};
 }
 
 // Draws the answer's boxes on the picture and says where they are.

@@ -26,6 +26,7 @@ struct TraceFlags {
   PromptFlags prompt_form;
   std::string messages, output, match = "*";
   int greedy = 48;
+  int logits = RunControl{}.logits;
 };
 
 // Passes the values whose names match on to the file.
@@ -128,7 +129,8 @@ int trace(const TraceFlags& flags) {
 
   Session session(model,
                   session_options(flags.session, prompt.ids.size() + static_cast<std::size_t>(flags.greedy)));
-  const auto logits = session.sync(prompt, {.progress = &bar, .cancel = cancel, .values = &observer});
+  const auto logits =
+      session.sync(prompt, {.progress = &bar, .cancel = cancel, .values = &observer, .logits = flags.logits});
   Greedy taken;
   if (logits.empty() || !take_greedily(taken, session, logits, flags.greedy, {.cancel = cancel}))
     return kInterrupted;
@@ -165,6 +167,10 @@ void add_trace_command(CLI::App& app, Action& action) {
       ->type_name("GLOB");
   command->add_option("--greedy", flags->greedy, "Tokens to take greedily, past the end of the turn")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_option("--logits", flags->logits, "Last tokens of the prompt whose logits are written")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->type_name("N");
   add_prompt_flags(*command, flags->prompt_form);

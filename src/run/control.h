@@ -28,6 +28,7 @@ struct RunControl {
   core::ProgressObserver* progress = nullptr;  // steps "image" and "prompt"
   const std::atomic<bool>* cancel = nullptr;   // looked at between operations, also inside an image
   ValueObserver* values = nullptr;             // watching makes the prompt run in one chunk and without reuse
+  int logits = 8;                              // last rows of the prompt whose logits `values` sees
   const std::vector<std::vector<std::int32_t>>* forced_experts =
       nullptr;  // [layer][token * top_k]: routing of another run
 };

@@ -11,7 +11,6 @@ namespace {
 constexpr int kDefaultContext = 8192;
 constexpr int kChunk = 512;
 constexpr int kMoeChunk = 2048;
-constexpr int kTracedLogits = 8;   // last rows whose logits observers see
 constexpr int kScoreChunk = 64;    // rows whose logits are held at once
 constexpr std::size_t kPlans = 4;  // kept: one token, a chunk, the rest of a prompt, one with pictures
 
@@ -231,7 +230,7 @@ std::span<const float> Timeline::sync(const Prompt& prompt, const RunControl& co
   const std::size_t chunk = control.values != nullptr ? n : static_cast<std::size_t>(options_.chunk);
   for (std::size_t begin = kept; begin < n;) {
     const std::size_t end = std::min(begin + chunk, n);
-    const int most = control.values != nullptr ? std::min(kTracedLogits, static_cast<int>(n)) : 1;
+    const int most = control.values != nullptr ? std::min(control.logits, static_cast<int>(n)) : 1;
     const auto progress = [&](double share) {
       if (control.progress == nullptr) return;
       const double done = static_cast<double>(begin - kept) + share * static_cast<double>(end - begin);

@@ -66,10 +66,10 @@ TEST_F(Program, the_answer_alone_goes_to_standard_output) {
   const Output o = run(std::string(kPicture) + " --prompt 'Describe this image.'");
   EXPECT_EQ(o.code, 0) << o.err;
   EXPECT_EQ(o.out, kAnswer);
-  EXPECT_THAT(
-      o.err,
-      ContainsRegex(
-          "^1 image [0-9]+ ms · prompt 26 tokens, .* tok/s · answer .* · context [0-9]+ of [0-9]+\n$"));
+  EXPECT_THAT(o.err,
+              ContainsRegex(
+                  "^1 image [0-9]+ ms · prompt 26 tokens, .* tok/s · answer .* · context [0-9]+ of [0-9]+ · "
+                  "memory [0-9]+ MB, and [0-9]+ MB of the file\n$"));
   EXPECT_THAT(o.err, Not(HasSubstr("\x1b")));  // no terminal: no colours, no bars
 }
 
@@ -99,6 +99,8 @@ TEST_F(Program, json_holds_text_ids_and_figures) {
   EXPECT_EQ(j["finish"], "stop");
   EXPECT_EQ(j["stats"]["prompt_tokens"], 26);
   EXPECT_EQ(j["stats"]["images"], 1);
+  EXPECT_GT(j["stats"]["memory_bytes"], 1'000'000);
+  EXPECT_GT(j["stats"]["file_memory_bytes"], 1'000'000);
   EXPECT_GT(j["stats"]["image_seconds"].get<double>(), 0);
   EXPECT_GT(j["stats"]["prompt_tokens_per_second"].get<double>(), 0);
   EXPECT_GE(j["stats"]["context"].get<int>(), j["stats"]["context_used"].get<int>());
