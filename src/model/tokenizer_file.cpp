@@ -71,6 +71,13 @@ const PreTokenizer& pre_tokenizer(const core::GgufReader& file) {
   core::fail(file.path(), ": ", kPre, " is ", pre, ", wanted one of ", names);
 }
 
+// The name for llama.cpp; our own keys say more. Qwen2's where it has none for such a tokenizer.
+std::string_view pre_name(const TokenizerData& t) {
+  for (const PreTokenizer& p : kPreTokenizers)
+    if (p.pattern == t.pattern && p.nfc == t.nfc && p.ignore_merges == t.ignore_merges) return p.name;
+  return kPreTokenizers.front().name;
+}
+
 // The token that begins a raw prompt; -1: none.
 int begin_token(const core::GgufReader& file, bool unless_said) {
   const bool begins = file.has(kAddBos) ? file.boolean(kAddBos) : unless_said;
@@ -157,7 +164,7 @@ void write_tokenizer(core::GgufWriter& file, const TokenizerData& tokenizer, int
     file.set(std::string(key), std::move(value));
   };
   set(kModel, sentencepiece ? "llama" : "gpt2");
-  if (!sentencepiece) set(kPre, "qwen2");
+  if (!sentencepiece) set(kPre, std::string(pre_name(tokenizer)));
   core::TextList tokens = tokenizer.tokens;
   std::vector<std::int64_t> types(tokens.size(), kNormal);
   std::vector<std::int64_t> ids;

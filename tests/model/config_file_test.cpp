@@ -218,6 +218,21 @@ TEST(TokenizerFile, every_field_is_read_back_and_rows_beyond_are_padding) {
   }
 }
 
+TEST(TokenizerFile, keeps_the_name_of_a_pre_tokenizer_for_llama_cpp) {
+  const TempFolder folder;
+  for (const char* name : {"qwen2", "llama-bpe", "smollm", "gpt-2", "default"}) {
+    const GgufReader file(changed_file(folder, {{"tokenizer.ggml.pre", name},
+                                                {"tarsier.tokenizer.pattern", {}},
+                                                {"tarsier.tokenizer.nfc", {}},
+                                                {"tarsier.tokenizer.ignore_merges", {}}}));
+    GgufWriter writer;
+    write_tokenizer(writer, tarsier::read_tokenizer(file), 40);
+    writer.begin(folder.path("again.gguf"));
+    writer.commit();
+    EXPECT_EQ(GgufReader(folder.path("again.gguf")).text("tokenizer.ggml.pre"), name);
+  }
+}
+
 TEST(TokenizerFile, a_sentencepiece_model_is_kept_as_bytes) {
   const TempFolder folder;
   tarsier::TokenizerData t;
