@@ -23,6 +23,17 @@ check() {
   if "$@"; then passed=$((passed + 1)); echo "ok: $name"; else failed=$((failed + 1)); echo "FAILED: $name"; fi
 }
 
+# check_if_possible NAME COMMAND...: the same, where a command that ends with 77 could not run and says why.
+check_if_possible() {
+  local name=$1 code=0; shift
+  "$@" || code=$?
+  case $code in
+    0) passed=$((passed + 1)); echo "ok: $name" ;;
+    77) skipped=$((skipped + 1)); echo "did not run: $name" ;;
+    *) failed=$((failed + 1)); echo "FAILED: $name" ;;
+  esac
+}
+
 # build PRESET TARGET...: false where it does not build, which counts as one failed test.
 build() {
   local preset=$1; shift
@@ -66,6 +77,9 @@ if ! $quick; then
       skipped=$((skipped + 1)); echo "did not run: $why"
     fi
   done
+
+  step "real weights (SmolLM2 135M) beside llama.cpp"
+  check_if_possible smollm2 python3 tests/oracle/smollm2.py build/tarsier
 
   step "address and undefined-behaviour sanitizers: $fast"
   if build asan test_base test_quant test_gguf test_graph test_input test_model test_convert; then
