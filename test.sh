@@ -81,9 +81,9 @@ if ! $quick; then
   step "real weights (SmolLM2 135M) beside llama.cpp"
   check_if_possible smollm2 python3 tests/oracle/smollm2.py build/tarsier
 
-  step "address and undefined-behaviour sanitizers: $fast"
-  if build asan test_base test_quant test_gguf test_graph test_input test_model test_convert; then
-    tests asan -R "$fast"
+  step "address and undefined-behaviour sanitizers: $fast and backend"
+  if build asan test_base test_quant test_gguf test_graph test_input test_model test_convert test_backend; then
+    tests asan -R "$fast|^backend\."
   fi
 
   step "clang++: build, and the same tests"

@@ -14,9 +14,12 @@ std::atomic<long> g_allocations = 0;
 }  // namespace
 
 // Counts what the program allocates while g_count is set.
-[[gnu::noinline]] void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   if (g_count.load(std::memory_order_relaxed)) ++g_allocations;
-  void* p = std::malloc(size == 0 ? 1 : size);
+  return std::malloc(size == 0 ? 1 : size);
+}
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  void* p = operator new(size, std::nothrow);
   if (p == nullptr) throw std::bad_alloc();
   return p;
 }
