@@ -9,6 +9,7 @@
 #include "ggml-like-core/kernels/float_mat.inl"
 #include "ggml-like-core/kernels/kernel_table.h"
 #include "ggml-like-core/kernels/quant_tile.inl"
+#include "ggml-like-core/kernels/row_mat.inl"
 
 namespace {
 
@@ -204,9 +205,12 @@ void quant_mat_mul(float* out, std::int64_t out_stride, const void* w, std::size
                    std::int64_t rows, const void* x, std::size_t x_stride, std::int64_t tokens,
                    std::int64_t k) {
   using K = KindOf<V, Q>;
-  quant_product<V, K>({out, out_stride, static_cast<const std::uint8_t*>(w), w_stride, rows,
-                       static_cast<const std::uint8_t*>(x), x_stride, tokens, k},
-                      {&unpack<V, Q, kVectors<V, K>>, sizeof(typename Q::Block)});
+  const MatArguments m{out,      out_stride, static_cast<const std::uint8_t*>(w),
+                       w_stride, rows,       static_cast<const std::uint8_t*>(x),
+                       x_stride, tokens,     k};
+  if constexpr (V::row_products && kHasRowCode<Q>)
+    if (tokens == 1) return row_product<typename V::Rows, Q>(m, activation_layout_of<K>(k));
+  quant_product<V, K>(m, {&unpack<V, Q, kVectors<V, K>>, sizeof(typename Q::Block)});
 }
 
 template <class V, class Q>

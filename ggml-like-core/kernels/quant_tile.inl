@@ -81,6 +81,24 @@ template <class V, class K, int step, int R, int C, class Add>
   });
 }
 
+// What is taken away from a block of 256: sum over its groups of mins * sum(x). vectors: of the strip.
+template <class V, class K, int vectors>
+[[gnu::always_inline]] inline typename V::i32 min_sum(const std::int32_t* mins, const std::uint8_t* x_sum) {
+  auto low = V::set_i32(0);
+  unroll<K::block_len / K::group / 2>([&](auto two) {
+    low = V::kept(V::dot2(low, V::load_words(mins + two.value * vectors * V::lanes), x_sum + 4 * two.value));
+  });
+  return low;
+}
+
+// The float step of an output at the end of a block, of every product alike: out + sum * d * x_scale.
+// Minimums take another one, with d negative.
+template <class V>
+[[gnu::always_inline]] inline typename V::f32 float_step(typename V::f32 out, typename V::i32 sum,
+                                                         typename V::f32 d, typename V::f32 x_scale) {
+  return V::fma(V::to_f32(sum), V::mul(d, x_scale), out);
+}
+
 // sums.out += strip . x over blocks of 256 with integer scales.
 template <class V, class K, int R, int C>
 [[gnu::noinline]] void super_tile(TileSums<V, R, C>& sums, const Strip& strip, const ActivationView& x,
@@ -142,24 +160,18 @@ template <class V, class K, int R, int C>
     auto* const sums_here = sums.here();
     unroll<C>([&](auto c) {
       typename V::i32 low[R];  // what is taken away
-      unroll<R>([&](auto r) { low[r.value] = V::set_i32(0); });
-      if constexpr (K::correction != Correction::none) {
-        unroll<kGroups / 2>([&](auto two) {
-          unroll<R>([&](auto r) {
-            low[r.value] =
-                V::kept(V::dot2(low[r.value], V::load_words(mins + (two.value * R + r.value) * V::lanes),
-                                x_sum + c.value * stride + 4 * two.value));
-          });
-        });
-      }
+      unroll<R>([&](auto r) {
+        if constexpr (K::correction != Correction::none)
+          low[r.value] = min_sum<V, K, R>(mins + r.value * V::lanes, x_sum + c.value * stride);
+      });
       const auto scale = V::set(read<float>(x_scale + c.value * stride));
       unroll<R>([&](auto r) {
         auto sum = kInRegisters ? total[r.value][c.value] : V::load_i32(sums_here->total[c.value][r.value]);
         if constexpr (K::correction == Correction::offset) sum = V::sub_i32(sum, low[r.value]);
         float* memory = sums_here->out[c.value][r.value];
-        auto out = V::fma(V::to_f32(sum), V::mul(V::load(d + r.value * V::lanes), scale), V::load(memory));
+        auto out = float_step<V>(V::load(memory), sum, V::load(d + r.value * V::lanes), scale);
         if constexpr (K::correction == Correction::min)
-          out = V::fma(V::to_f32(low[r.value]), V::mul(V::load(d_min + r.value * V::lanes), scale), out);
+          out = float_step<V>(out, low[r.value], V::load(d_min + r.value * V::lanes), scale);
         V::store(memory, out);
       });
     });
@@ -202,7 +214,7 @@ template <class V, class K, int R, int C>
         __attribute__((always_inline)) {
       float* memory = sums_here->out[c.value][r.value];
       auto y = kInRegisters ? out[r.value][c.value] : V::load(memory);
-      y = V::fma(V::to_f32(sum), V::mul(scale, V::set(read<float>(x_scale + c.value * stride))), y);
+      y = float_step<V>(y, sum, scale, V::set(read<float>(x_scale + c.value * stride)));
       if constexpr (K::correction == Correction::min)
         y = V::fma(V::load(d_min + r.value * V::lanes), V::set(read<float>(x_sum + c.value * stride)), y);
       if constexpr (kInRegisters)

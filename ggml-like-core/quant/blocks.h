@@ -374,4 +374,18 @@ struct ScaleMin {
           static_cast<std::uint8_t>((packed[g + 4] >> 4) | ((packed[g] >> 6) << 4))};
 }
 
+// All of them, one a byte, group 0 in the lowest.
+struct ScalesMins {
+  std::uint64_t scales, mins;
+};
+[[gnu::always_inline]] inline ScalesMins scales_min_k4(const std::uint8_t* packed) {
+  std::uint32_t word[3];
+  __builtin_memcpy(word, packed, sizeof word);
+  const auto eight = [](std::uint32_t low, std::uint32_t nibbles) {
+    const std::uint32_t high = (nibbles & 0x0f0f0f0fU) | ((low >> 2U) & 0x30303030U);
+    return (low & 0x3f3f3f3fU) | std::uint64_t{high} << 32U;
+  };
+  return {eight(word[0], word[2]), eight(word[1], word[2] >> 4U)};
+}
+
 }  // namespace core

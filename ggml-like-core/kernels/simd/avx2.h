@@ -17,6 +17,8 @@ struct Avx2 {
   static constexpr int registers = 16;
   static constexpr bool fixed = true;
   static constexpr int fixed_columns = 4;
+  static constexpr bool row_products = true;
+  using Rows = Avx2;  // what row_mat.inl multiplies with
 
   using f32 = __m256;
   static f32 zero() { return _mm256_setzero_ps(); }
@@ -138,12 +140,15 @@ struct Avx2 {
   static Pairs no_pairs() { return _mm256_setzero_si256(); }
   template <bool is_signed>
   static Pairs dot4(Pairs sum, Words codes, const void* x) {
-    const __m256i four = _mm256_set1_epi32(read<std::int32_t>(x));
-    // x is never -128, so that its negative fits.
-    const __m256i products = is_signed
-                                 ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(four, codes))
-                                 : _mm256_maddubs_epi16(codes, four);
-    return _mm256_add_epi16(sum, products);
+    return _mm256_add_epi16(sum, dot_each<is_signed>(codes, _mm256_set1_epi32(read<std::int32_t>(x))));
+  }
+  // The same, each lane with its own four of x, which is never -128, so that its negative fits.
+  template <bool is_signed>
+  static Pairs dot_each(Words codes, Words x) {
+    if constexpr (is_signed)
+      return _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes));
+    else
+      return _mm256_maddubs_epi16(codes, x);
   }
   static i32 add_pairs(i32 sum, Pairs p) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
@@ -189,6 +194,43 @@ struct Avx2 {
     const __m256i nibbles = and_i32(or_i32(bytes, shift_left<12>(bytes)), 0x000f000fU);
     return _mm256_sub_epi16(nibbles, _mm256_set1_epi16(8));
   }
+
+  // --- rows of weights, k in lanes ---
+  static f32 as_f32(Words w) { return _mm256_castsi256_ps(w); }
+  static Words to_words(f32 v) { return _mm256_castps_si256(v); }
+  // Lane r: the sum of all lanes of parts[r].
+  static i32 sums_of(const i32 (&parts)[lanes]) {
+    const __m256i low =
+        _mm256_hadd_epi32(_mm256_hadd_epi32(parts[0], parts[1]), _mm256_hadd_epi32(parts[2], parts[3]));
+    const __m256i high =
+        _mm256_hadd_epi32(_mm256_hadd_epi32(parts[4], parts[5]), _mm256_hadd_epi32(parts[6], parts[7]));
+    return _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20),
+                            _mm256_permute2x128_si256(low, high, 0x31));
+  }
+  // 16 bytes with signs as 16-bit integers: the 8 even ones, then the 8 odd ones.
+  static Words even_and_odd_i8(const void* p) {
+    const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(load8(p), order));
+  }
+  // 8 bytes as 16-bit integers, twice.
+  static Words widen_8_bytes(std::uint64_t bytes) {
+    return _mm256_broadcastsi128_si256(
+        _mm_cvtepu8_epi16(_mm_cvtsi64_si128(static_cast<std::int64_t>(bytes))));
+  }
+  // Number j of 8 in both halves, everywhere in its half: a scale as to_scale makes it.
+  template <int j>
+  static i32 both_of(Words halves) {
+    return _mm256_shuffle_epi8(halves, _mm256_set1_epi16((2 * j + 1) << 8 | 2 * j));
+  }
+  // 8 bytes times 8 16-bit integers, and 16 bytes with signs times 16: products in pairs.
+  static i32 dot_8_bytes(std::uint64_t bytes, const void* i16) {
+    const __m128i wide = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(static_cast<std::int64_t>(bytes)));
+    return _mm256_zextsi128_si256(_mm_madd_epi16(wide, load8(i16)));
+  }
+  static i32 dot_16_bytes(const void* bytes, const void* i16) {
+    return _mm256_madd_epi16(_mm256_cvtepi8_epi16(load8(bytes)), load_bytes(i16));
+  }
+
   static f32 scale2_normal(f32 v, f32 n) {
     return _mm256_castsi256_ps(
         _mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23)));

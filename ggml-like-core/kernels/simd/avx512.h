@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "ggml-like-core/kernels/simd/avx2.h"
 #include "ggml-like-core/kernels/simd/common.h"
 #include "ggml-like-core/kernels/simd/kept.h"
 
@@ -17,6 +18,8 @@ struct Avx512 {
   static constexpr int registers = 32;
   static constexpr bool fixed = true;
   static constexpr int fixed_columns = 12;
+  static constexpr bool row_products = true;
+  using Rows = Avx2;
 
   using f32 = __m512;
   static f32 zero() { return _mm512_setzero_ps(); }

@@ -15,6 +15,7 @@ struct Neon {
   static constexpr int quant_vectors(int) { return 1; }
   static constexpr int registers = 32;
   static constexpr bool fixed = false;  // 16-bit products are no faster than floats
+  static constexpr bool row_products = false;
 
   using f32 = float32x4_t;
   static f32 zero() { return vdupq_n_f32(0); }

@@ -17,6 +17,7 @@ struct Scalar {
   static constexpr int quant_vectors(int) { return 1; }  // vectors of rows of it, for a chain of dot4
   static constexpr int registers = 16;
   static constexpr bool fixed = true;  // whether BF16 and F16 weights are multiplied in 16-bit fixed point
+  static constexpr bool row_products = false;
   static constexpr int fixed_columns = 4;  // tokens of a register tile of 16-bit products
 
   using f32 = float;

@@ -1,0 +1,162 @@
+// One token and weights in blocks of 256 that lie row by row: every weight is used once, so nothing is
+// turned. k stands in lanes, rows are read one after the other, as memory likes it, and the integer sums of
+// their blocks are kept; then V::lanes rows take their float steps together. The same integers and the same
+// float steps as in quant_tile.inl, so the same bits. Included only by quant_mat.inl.
+#pragma once
+
+#include "ggml-like-core/kernels/activation.h"
+#include "ggml-like-core/kernels/quant_tile.inl"
+
+namespace {
+
+// Formats that row_sum knows.
+template <class Q>
+inline constexpr bool kHasRowCode =
+    Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K || Q::dtype == core::DType::q6_K;
+
+// The activations of one block.
+struct RowView {
+  const std::uint8_t* q;
+  const std::uint8_t* sums;  // of its groups, 16-bit
+};
+
+// 32 codes of 8 bits times 32 activations at q, as sums of V::Pairs.
+template <class V>
+[[gnu::always_inline]] inline typename V::Pairs dot_32(typename V::Words codes, const std::uint8_t* q) {
+  return V::template dot_each<false>(codes, V::load_bytes(q));
+}
+
+// The sum over one block of codes * sub-scale * x, in parts: the lanes of `sum` add up to it. What the offset
+// of codes adds is taken away here. low: where there are minimums, the lanes of sub-minimum * sum(x).
+template <class V, class Q>
+[[gnu::always_inline]] inline typename V::i32 row_sum(const std::uint8_t* block, const RowView& x,
+                                                      [[maybe_unused]] typename V::i32& low) {
+  using Block = typename Q::Block;
+  auto sum = V::set_i32(0);
+  if constexpr (Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K) {
+    const auto packed = core::scales_min_k4(block + offsetof(Block, scales));
+    const auto scales = V::widen_8_bytes(packed.scales);
+    low = V::dot_8_bytes(packed.mins, x.sums);
+    typename V::Words high{};
+    if constexpr (Q::dtype == core::DType::q5_K) high = V::load_bytes(block + offsetof(Block, high_bits));
+    unroll<4>([&](auto pair) __attribute__((always_inline)) {
+      constexpr int kGroup = 2 * decltype(pair)::value;
+      const auto nibbles = V::load_bytes(block + offsetof(Block, nibbles) + 16 * kGroup);
+      auto first = V::template bits_of<0, 15>(nibbles);
+      auto second = V::template bits_of<4, 15>(nibbles);
+      if constexpr (Q::dtype == core::DType::q5_K) {
+        first = V::join(first, V::template bits_of<kGroup, 1, 4>(high));
+        second = V::join(second, V::template bits_of<kGroup + 1, 1, 4>(high));
+      }
+      const std::uint8_t* q = x.q + 32 * kGroup;
+      sum = V::add_scaled(sum, dot_32<V>(first, q), V::template both_of<kGroup>(scales));
+      sum = V::add_scaled(sum, dot_32<V>(second, q + 32), V::template both_of<kGroup + 1>(scales));
+    });
+    return sum;
+  } else {
+    static_assert(Q::dtype == core::DType::q6_K);
+    const auto scales = V::even_and_odd_i8(block + offsetof(Block, sub_scales));
+    unroll<2>([&](auto half) __attribute__((always_inline)) {
+      const auto high = V::load_bytes(block + offsetof(Block, high_bits) + 32 * half.value);
+      unroll<2>([&](auto side) __attribute__((always_inline)) {
+        constexpr int kSide = decltype(side)::value;
+        constexpr int kFirst = 4 * decltype(half)::value + kSide;  // of 8 times 32 codes
+        const auto nibbles = V::load_bytes(block + offsetof(Block, low_bits) + 64 * half.value + 32 * kSide);
+        const auto first =
+            V::join(V::template bits_of<0, 15>(nibbles), V::template bits_of<2 * kSide, 3, 4>(high));
+        const auto second =
+            V::join(V::template bits_of<4, 15>(nibbles), V::template bits_of<2 * kSide + 4, 3, 4>(high));
+        const std::uint8_t* q = x.q + 32 * kFirst;
+        sum = V::add_scaled(sum, dot_32<V>(first, q), V::template both_of<kFirst>(scales));
+        sum = V::add_scaled(sum, dot_32<V>(second, q + 64), V::template both_of<kFirst + 2>(scales));
+      });
+    });
+    const auto offset = V::dot_16_bytes(block + offsetof(Block, sub_scales), x.sums);
+    return V::sub_i32(sum, V::template shift_left<5>(offset));  // 32 * scale * sum(x)
+  }
+}
+
+// 8 vectors from the 8 places at p, stride apart, turned: words[j] holds place j of every row.
+template <class V, class T, class Load>
+[[gnu::always_inline]] inline void turned_places(typename V::Words (&words)[8], const T* p,
+                                                 std::int64_t stride, const Load& load) {
+  typename V::Bytes rows[V::lanes];
+  unroll<V::lanes>([&](auto r) { rows[r.value] = load(p + r.value * stride); });
+  V::interleave(words, rows);
+}
+
+// layout: of the activations.
+template <class V, class Q>
+[[gnu::noinline]] void row_product(const MatArguments& m, const core::ActivationLayout& layout) {
+  using K = KindOf<V, Q>;
+  using Block = typename Q::Block;
+  constexpr int kLanes = V::lanes;
+  constexpr bool kMin = K::correction == Correction::min;
+  constexpr std::int64_t kDepth = 32;  // blocks of a row before the next row
+  constexpr std::size_t kAhead = 2048;
+  static_assert(kLanes == 8 && K::super);
+  alignas(64) std::int32_t total[kLanes][kDepth];
+  alignas(64) std::int32_t taken[kMin ? kLanes : 1][kDepth];
+  alignas(64) std::uint16_t d[kLanes][kDepth];
+  alignas(64) std::uint16_t d_min[kMin ? kLanes : 1][kDepth];
+  const std::int64_t all = m.k / K::block_len;
+  for (std::int64_t row = 0; row < m.rows; row += kLanes) {
+    const std::int64_t n_rows = m.rows - row < kLanes ? m.rows - row : kLanes;
+    auto out = V::zero();
+    for (std::int64_t begin = 0; begin < all; begin += kDepth) {
+      const std::int64_t n = all - begin < kDepth ? all - begin : kDepth;
+      for (std::int64_t r = 0; r < n_rows; ++r) {
+        const std::uint8_t* block = m.w + static_cast<std::size_t>(row + r) * m.w_stride +
+                                    static_cast<std::size_t>(begin) * sizeof(Block);
+        RowView x{m.x + begin * K::block_len,
+                  m.x + layout.sums + static_cast<std::size_t>(begin * (K::block_len / K::group)) * 2};
+        for (std::int64_t b = 0; b < n; b += 8) {
+          typename V::i32 sums[8];
+          typename V::i32 lows[8];
+          const std::int64_t count = n - b < 8 ? n - b : 8;
+          for (std::int64_t i = count; i < 8; ++i) sums[i] = lows[i] = V::set_i32(0);
+          for (std::int64_t i = 0; i < count; ++i) {
+            sums[i] = row_sum<V, Q>(block, x, lows[i]);
+            d[r][b + i] = read<std::uint16_t>(block + offsetof(Block, scale_f16));
+            if constexpr (kMin) d_min[r][b + i] = read<std::uint16_t>(block + offsetof(Block, min_scale_f16));
+            for (std::size_t line = 0; line < sizeof(Block); line += 64)
+              __builtin_prefetch(block + kAhead + line, 0, 2);
+            block += sizeof(Block);
+            x.q += K::block_len;
+            x.sums += K::block_len / K::group * 2;
+          }
+          V::store_i32(&total[r][b], V::sums_of(sums));
+          if constexpr (kMin) V::store_i32(&taken[r][b], V::sums_of(lows));
+        }
+      }
+      const std::uint8_t* x_scale = m.x + layout.scales + static_cast<std::size_t>(begin) * sizeof(float);
+      const auto ints = [](const std::int32_t* p) __attribute__((always_inline)) { return V::load_bytes(p); };
+      const auto halves = [](const std::uint16_t* p) __attribute__((always_inline)) {
+        return V::to_words(V::load_f16(p));
+      };
+      for (std::int64_t b = 0; b < n; b += 8) {
+        typename V::Words sum[8];
+        typename V::Words scale[8];
+        typename V::Words low[8];
+        typename V::Words min_scale[8];
+        turned_places<V>(sum, &total[0][b], kDepth, ints);
+        turned_places<V>(scale, &d[0][b], kDepth, halves);
+        if constexpr (kMin) {
+          turned_places<V>(low, &taken[0][b], kDepth, ints);
+          turned_places<V>(min_scale, &d_min[0][b], kDepth, halves);
+        }
+        for (std::int64_t i = 0; i < 8 && b + i < n; ++i, x_scale += sizeof(float)) {
+          const auto x = V::set(read<float>(x_scale));
+          out = float_step<V>(out, sum[i], V::as_f32(scale[i]), x);
+          if constexpr (kMin) out = float_step<V>(out, low[i], V::sub(V::zero(), V::as_f32(min_scale[i])), x);
+        }
+      }
+    }
+    if (n_rows == kLanes)
+      V::store(m.out + row, out);
+    else
+      V::store_part(m.out + row, out, n_rows);
+  }
+}
+
+}  // namespace
