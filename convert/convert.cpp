@@ -89,7 +89,8 @@ ConvertResult convert(const ConvertOptions& options, core::ProgressObserver* pro
     const TensorSpec& spec = source.specs[i];
     const StoredRows& rows = source.rows[i];
     TensorJob job;
-    job.number = writer.add_tensor(spec.name, format_for(spec, c, text, vision), spec.shape);
+    job.number = writer.add_tensor(
+        spec.name, laid_out(spec, format_for(spec, c, text, vision), options.tiles), spec.shape);
     job.read = [&rows](std::span<float> out, std::int64_t row) { rows.read(out, row); };
     job.drop = [&rows](std::int64_t row, std::int64_t n) { rows.drop(row, n); };
     job.source_bytes = static_cast<double>(rows.bytes());

@@ -15,6 +15,7 @@ struct ConvertOptions {
   std::string output;                         // the file to write
   std::string type = "bf16";                  // a preset's name (policy.h): text
   std::string vision_type = "bf16";           // and vision
+  bool tiles = false;                         // rows 16 together (quant/tile.h)
   std::string name;                           // general.name; empty: the folder's name
   std::string config_name = "config.json";    // in the folder
   int threads = 0;                            // 0: all cores

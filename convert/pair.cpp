@@ -8,6 +8,7 @@
 #include "convert/policy.h"
 #include "convert/stored_model.h"
 #include "ggml-like-core/base/error.h"
+#include "ggml-like-core/quant/formats.h"
 #include "src/input/pretokenizer.h"
 #include "src/model/config_file.h"
 
@@ -84,7 +85,7 @@ Problems not_in_a_pair(const Config& c, const TokenizerData& tokenizer) {
 std::uint32_t vision_file_type(const ModelFiles& files) {
   const core::GgufTensor* matrix = files.vision().find_tensor("v.blk.0.attn_qkv.weight");
   for (const TypePreset& preset : type_presets())
-    if (matrix != nullptr && preset.base == matrix->dtype) return preset.file_type;
+    if (matrix != nullptr && preset.base == core::info(matrix->dtype).row) return preset.file_type;
   return 0;
 }
 
@@ -140,9 +141,10 @@ void write_vision_keys(core::GgufWriter& writer, const ModelFiles& files) {
 }
 
 // The patch projection goes through im2col, which there knows F32 and F16 only.
+// Tiles are ours alone.
 core::DType pair_dtype(const TensorSpec& spec, core::DType stored) {
   if (spec.role == Role::vision_patch && stored != core::DType::f16) return core::DType::f32;
-  return stored;
+  return core::info(stored).row;
 }
 
 }  // namespace

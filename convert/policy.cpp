@@ -103,4 +103,11 @@ core::DType format_for(const TensorSpec& spec, const Config& config, const TypeP
   return *std::find_if(kFallback.begin(), kFallback.end(), fits);
 }
 
+core::DType laid_out(const TensorSpec& spec, core::DType dtype, bool tiles) {
+  const core::DType row = core::info(dtype).row;
+  const std::size_t dims = spec.shape.size();
+  if (!tiles || dims < 2 || dims > 3) return row;
+  return core::tiled_format(row, spec.shape[dims - 2]).value_or(row);
+}
+
 }  // namespace tarsier

@@ -31,4 +31,8 @@ const TypePreset& type_preset(std::string_view name);
 core::DType format_for(const TensorSpec& spec, const Config& config, const TypePreset& text,
                        const TypePreset& vision);
 
+// How the rows of matrices are to lie: dtype in tiles where tiles is set and the matrix can be stored so,
+// else one row after another.
+core::DType laid_out(const TensorSpec& spec, core::DType dtype, bool tiles);
+
 }  // namespace tarsier

@@ -6,9 +6,18 @@
 #include "src/model/config_file.h"
 
 namespace tarsier {
+namespace {
+
+// Nothing: every tensor keeps its type.
+const TypePreset* preset_or_same(const std::string& name) {
+  return name == "same" ? nullptr : &type_preset(name);
+}
+
+}  // namespace
+
 ConvertResult quantize(const QuantizeOptions& options, core::ProgressObserver* progress) {
-  const TypePreset& text = type_preset(options.type);
-  const TypePreset& vision = type_preset(options.vision_type);
+  const TypePreset* text = preset_or_same(options.type);
+  const TypePreset* vision = preset_or_same(options.vision_type);
   refuse_overwriting(options.output, options.source);
   const ModelFiles files(options.source);
   const core::GgufReader& file = files.text();
@@ -20,14 +29,21 @@ ConvertResult quantize(const QuantizeOptions& options, core::ProgressObserver* p
   if (!extra.empty()) result.warnings.push_back(listed("tensors of the source are left out:", extra));
 
   core::GgufWriter writer;
-  write_header(writer, text.file_type);
+  constexpr std::string_view kFileType = "general.file_type";
+  const bool keeps = text == nullptr && file.has(kFileType);
+  write_header(writer, text != nullptr ? text->file_type
+                       : keeps         ? static_cast<std::uint32_t>(file.integer(kFileType))
+                                       : 0);
   write_config(writer, config);
   write_tokenizer(writer, read_tokenizer(file), config.text.vocab_size);
   for (const auto& [key, value] : file.metadata())
     if (!writer.has(key)) writer.set(key, value);
   std::vector<TensorJob> jobs;
   for (std::size_t i = 0; i < specs.size(); ++i) {
-    const core::DType dtype = format_for(specs[i], config, text, vision);
+    const TypePreset* preset = is_vision_name(specs[i].name) ? vision : text;
+    const core::DType same = tensors[i]->dtype;
+    const core::DType dtype = laid_out(
+        specs[i], preset == nullptr ? same : format_for(specs[i], config, *preset, *preset), options.tiles);
     const std::size_t number = writer.add_tensor(specs[i].name, dtype, specs[i].shape);
     jobs.push_back(stored_job(file, *tensors[i], dtype, number));
     result.source_bytes += jobs.back().source_bytes;

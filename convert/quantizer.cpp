@@ -6,8 +6,10 @@
 #include <mutex>
 
 #include "ggml-like-core/base/error.h"
+#include "ggml-like-core/base/numbers.h"
 #include "ggml-like-core/base/thread_team.h"
 #include "ggml-like-core/quant/reference.h"
+#include "ggml-like-core/quant/tile.h"
 
 namespace tarsier {
 namespace {
@@ -38,7 +40,10 @@ class Run {
   void write(core::ThreadTeam& team, const TensorJob& job) {
     const core::GgufTensor& t = writer_.tensor(job.number);
     const std::int64_t rows = t.rows();
-    const std::int64_t block = std::clamp<std::int64_t>(kBlockFloats / t.row_length(), 1, rows);
+    // Of whole tiles, whether there are any or not.
+    const std::int64_t block = std::min(
+        rows, core::ceil_div(std::max<std::int64_t>(kBlockFloats / t.row_length(), 1), core::kTileRows) *
+                  core::kTileRows);
     clipped_ = 0;
     const auto write_rows = [&](bool report, std::int64_t begin, std::int64_t end, Buffers& buffers) {
       if (stop_) return;
@@ -81,27 +86,37 @@ class Run {
  private:
   struct Buffers {  // of one thread
     std::vector<float> values;
-    std::vector<std::byte> stored;
+    std::vector<std::byte> stored, turned;
   };
 
   void write_block(const TensorJob& job, const core::GgufTensor& t, std::int64_t row, std::int64_t rows,
                    Buffers& buffers) {
     const std::size_t bytes = core::row_bytes(t.dtype, t.row_length());
     const auto offset = static_cast<std::uint64_t>(row) * bytes;
+    const auto store = [&](std::span<const std::byte> bytes_of_rows, core::DType dtype) {
+      if (dtype == t.dtype) return writer_.write(job.number, offset, bytes_of_rows);
+      buffers.turned.resize(bytes_of_rows.size());
+      if (core::info(t.dtype).is_tiled())
+        core::rows_to_tiles(buffers.turned, bytes_of_rows, t.dtype, t.row_length());
+      else
+        core::tiles_to_rows(buffers.turned, bytes_of_rows, dtype, t.row_length());
+      writer_.write(job.number, offset, buffers.turned);
+    };
     if (job.copy) {
-      writer_.write(job.number, offset, job.copy(row, rows));
+      store(job.copy(row, rows), job.copied);
     } else {
       const auto length = static_cast<std::size_t>(t.row_length());
-      auto& [values, stored] = buffers;
+      const core::DType row_dtype = core::info(t.dtype).row;
+      auto& [values, stored, turned] = buffers;
       values.resize(static_cast<std::size_t>(rows) * length);
       stored.resize(static_cast<std::size_t>(rows) * bytes);
       job.read(values, row);
       for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
         const auto line = std::span(values).subspan(r * length, length);
         check_line(line, t, row + static_cast<std::int64_t>(r));
-        core::quantize_row(stored.data() + r * bytes, t.dtype, line);
+        core::quantize_row(stored.data() + r * bytes, row_dtype, line);
       }
-      writer_.write(job.number, offset, stored);
+      store(stored, row_dtype);
     }
     if (job.drop) job.drop(row, rows);
   }

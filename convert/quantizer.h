@@ -19,8 +19,10 @@ struct TensorJob {
   std::size_t number = 0;  // of the writer
   // Rows [row, row + out.size() / row_length) as floats.
   std::function<void(std::span<float> out, std::int64_t row)> read;
-  // The rows' bytes as they are to be stored; used instead of read where it is set.
+  // The rows' bytes, of type `copied`, whose rows are those of the type to be stored; used instead of read
+  // where it is set.
   std::function<std::span<const std::byte>(std::int64_t row, std::int64_t rows)> copy;
+  core::DType copied = core::DType::f32;
   // These rows will not be read again.
   std::function<void(std::int64_t row, std::int64_t rows)> drop;
   double source_bytes = 0;  // for the progress

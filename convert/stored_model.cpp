@@ -50,16 +50,24 @@ TensorJob stored_job(const core::GgufReader& file, const core::GgufTensor& t, co
     const auto part = rows_of(row, n);
     file.file().drop(static_cast<std::size_t>(part.data() - file.file().bytes().data()), part.size());
   };
-  if (t.dtype == dtype) {
+  const core::DType row_dtype = core::info(t.dtype).row;
+  if (row_dtype == core::info(dtype).row) {
     job.copy = rows_of;
+    job.copied = t.dtype;
     return job;
   }
-  job.read = [rows_of, stride, stored = t.dtype, length = static_cast<std::size_t>(t.row_length())](
-                 std::span<float> out, std::int64_t row) {
+  job.read = [rows_of, stride, stored = t.dtype, row_dtype,
+              length = static_cast<std::size_t>(t.row_length())](std::span<float> out, std::int64_t row) {
     const auto n = out.size() / length;
-    const auto part = rows_of(row, static_cast<std::int64_t>(n));
+    auto part = rows_of(row, static_cast<std::int64_t>(n));
+    std::vector<std::byte> rows;
+    if (stored != row_dtype) {
+      rows.resize(part.size());
+      core::tiles_to_rows(rows, part, stored, static_cast<std::int64_t>(length));
+      part = rows;
+    }
     for (std::size_t r = 0; r < n; ++r)
-      core::dequantize_row(out.subspan(r * length, length), stored, part.data() + r * stride);
+      core::dequantize_row(out.subspan(r * length, length), row_dtype, part.data() + r * stride);
   };
   return job;
 }

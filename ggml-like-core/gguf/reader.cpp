@@ -11,6 +11,7 @@
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/base/numbers.h"
 #include "ggml-like-core/quant/formats.h"
+#include "ggml-like-core/quant/tile.h"
 
 namespace core {
 namespace {
@@ -219,12 +220,18 @@ GgufTensor take_tensor(Cursor& in) {
   const auto index = format_index(t.dtype);
   if (!index) {
     std::string known;
-    for (const FormatInfo& f : kFormats) known += (known.empty() ? "" : ", ") + std::string(f.name);
+    for (const FormatInfo& f : kStoredFormats) known += (known.empty() ? "" : ", ") + std::string(f.name);
     fail(in.path(), ": ", what, " has type id ", type, ", supported are ", known);
   }
-  const FormatInfo& format = kFormats[static_cast<std::size_t>(*index)];
+  const FormatInfo& format = kStoredFormats[static_cast<std::size_t>(*index)];
   require(t.ne[0] % format.block_len == 0, in.path(), ": ", what, " is ", format.name, " with rows of ",
           t.ne[0], " weights, which is no multiple of ", format.block_len);
+  if (format.is_tiled()) {
+    require(dimensions == 2 || dimensions == 3, in.path(), ": ", what, " is ", format.name, " and has ",
+            dimensions, " dimensions, wanted 2 or 3");
+    require(t.ne[1] % kTileRows == 0, in.path(), ": ", what, " is ", format.name, " with ", t.ne[1],
+            " rows, which is no multiple of ", kTileRows);
+  }
   const auto blocks = *elements / static_cast<std::size_t>(format.block_len);
   const auto bytes = checked_mul(blocks, format.block_bytes);
   require(bytes.has_value(), in.path(), ": ", what, " has more bytes than can be counted: ", to_text(t.ne));

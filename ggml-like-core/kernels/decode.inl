@@ -3,23 +3,105 @@
 // own here are unpacked through it. Included only by quant_mat.inl.
 #pragma once
 
+#include "ggml-like-core/kernels/float_mat.inl"
 #include "ggml-like-core/kernels/quant_kind.inl"
 #include "ggml-like-core/kernels/simd/common.h"
 #include "ggml-like-core/quant/blocks.h"
 #include "ggml-like-core/quant/codes.h"
+#include "ggml-like-core/quant/tile.h"
 
 namespace {
 
-// The 32 bytes at offset of each row's block, turned so that words[j] holds bytes 4 j .. 4 j + 3 of every
-// row.
+// Where V::lanes rows of a matrix are read, block by block. Each source has
+//
+//   Source(m, row, k, block_len, block_bytes)   rows from `row` on, from weight k on; lanes beyond the last
+//   row
+//                                               repeat it
+//   block<Block>(lane)             the block of a row
+//   turned(words, offset)          words[j]: bytes offset + 4 j to + 4 j + 3 of every row's block
+//   turned_16(words, offset)       the same for 16 bytes, words 0 .. 3: they may be the last ones of the file
+//   halves(offset)                 the f16 there of every row
+//   next<Block>(ahead)             to the next block
+//
+// Rows that lie one after another.
 template <class V>
-[[gnu::always_inline]] inline void turned_bytes(typename V::Words (&words)[8],
-                                                const std::uint8_t* const (&block)[V::lanes],
-                                                std::size_t offset) {
-  typename V::Bytes rows[V::lanes];
-  unroll<V::lanes>([&](auto r) { rows[r.value] = V::load_bytes(block[r.value] + offset); });
-  V::interleave(words, rows);
-}
+struct RowSource {
+  static constexpr bool tiles = false;
+  const std::uint8_t* at[V::lanes];
+
+  RowSource(const MatArguments& m, std::int64_t row, std::int64_t block, std::size_t block_bytes) {
+    for (int l = 0; l < V::lanes; ++l)
+      at[l] = m.w + static_cast<std::size_t>(row + l < m.rows ? row + l : m.rows - 1) * m.w_stride +
+              static_cast<std::size_t>(block) * block_bytes;
+  }
+  template <class Block>
+  Block block(int lane) const {
+    return read<Block>(at[lane]);
+  }
+  [[gnu::always_inline]] void turned(typename V::Words (&words)[8], std::size_t offset) const {
+    typename V::Bytes rows[V::lanes];
+    unroll<V::lanes>([&](auto r) { rows[r.value] = V::load_bytes(at[r.value] + offset); });
+    V::interleave(words, rows);
+  }
+  [[gnu::always_inline]] void turned_16(typename V::Words (&words)[8], std::size_t offset) const {
+    typename V::Bytes rows[V::lanes];
+    unroll<V::lanes>([&](auto r) { rows[r.value] = V::load_16_bytes(at[r.value] + offset); });
+    V::interleave(words, rows);
+  }
+  [[gnu::always_inline]] typename V::f32 halves(std::size_t offset) const {
+    alignas(64) std::uint16_t f16[V::lanes];
+    for (int r = 0; r < V::lanes; ++r) f16[r] = read<std::uint16_t>(at[r] + offset);
+    return V::load_f16(f16);
+  }
+  // ahead: from a byte to the one that is wanted next time. Many short pieces of rows are not a stream that
+  // processors foresee: told of them, they read at full speed.
+  template <class Block>
+  [[gnu::always_inline]] void next(std::size_t ahead) {
+    for (int r = 0; r < V::lanes; ++r) {
+      for (std::size_t line = 0; line < sizeof(Block); line += 64)
+        __builtin_prefetch(at[r] + ahead + line, 0, 2);
+      at[r] += sizeof(Block);
+    }
+  }
+};
+
+// Rows in tiles (quant/tile.h): nothing needs turning. Rows beyond the last tile are those of the last tile.
+template <class V>
+struct TileSource {
+  static constexpr bool tiles = true;
+  const std::uint8_t* tile;
+  std::size_t lane;
+
+  TileSource(const MatArguments& m, std::int64_t row, std::int64_t block, std::size_t block_bytes)
+      : tile(m.w +
+             static_cast<std::size_t>((row < m.rows ? row : m.rows - 1) / core::kTileRows * core::kTileRows) *
+                 m.w_stride +
+             static_cast<std::size_t>(block * core::kTileRows) * block_bytes),
+        lane(static_cast<std::size_t>(row % core::kTileRows)) {
+    static_assert(core::kTileRows % V::lanes == 0);
+  }
+  template <int n>
+  [[gnu::always_inline]] void words_at(typename V::Words (&words)[8], std::size_t offset) const {
+    unroll<n>([&](auto j) { words[j.value] = V::load_words(tile + 16 * offset + 64 * j.value + 4 * lane); });
+  }
+  [[gnu::always_inline]] void turned(typename V::Words (&words)[8], std::size_t offset) const {
+    words_at<8>(words, offset);
+  }
+  [[gnu::always_inline]] void turned_16(typename V::Words (&words)[8], std::size_t offset) const {
+    words_at<4>(words, offset);
+  }
+  [[gnu::always_inline]] typename V::f32 halves(std::size_t offset) const {
+    return V::load_f16(tile + 16 * offset + 2 * lane);
+  }
+  template <class Block>
+  [[gnu::always_inline]] void next(std::size_t) {
+    constexpr std::size_t kAhead = 4096;  // the vectors of a strip take turns, a part of each line
+    if (lane == 0)
+      for (std::size_t line = 0; line < core::kTileRows * sizeof(Block); line += 64)
+        __builtin_prefetch(tile + kAhead + line, 0, 2);
+    tile += core::kTileRows * sizeof(Block);
+  }
+};
 
 template <class Q>
 inline constexpr bool kHasVectorCode =
@@ -27,26 +109,22 @@ inline constexpr bool kHasVectorCode =
     Q::dtype == core::DType::q5_K || Q::dtype == core::DType::q6_K;
 
 // The codes of one block of V::lanes rows: out[k / 4][vectors][lane][4], one vector of them.
-template <class V, class Q, int vectors>
-[[gnu::always_inline]] inline void codes_of(std::uint8_t* out, const std::uint8_t* const (&block)[V::lanes]) {
+template <class V, class Q, int vectors, class Source>
+[[gnu::always_inline]] inline void codes_of(std::uint8_t* out, const Source& source) {
   using Block = typename Q::Block;
   using Words = typename V::Words;
   static_assert(kHasVectorCode<Q>);
   constexpr int kWord = 4 * V::lanes * vectors;
   if constexpr (Q::dtype == core::DType::q8_0) {
     Words words[8];
-    turned_bytes<V>(words, block, offsetof(Block, q));
+    source.turned(words, offsetof(Block, q));
     unroll<8>([&](auto j) {
       V::store_words(out + j.value * kWord,
                      kSigned<V, Q> ? words[j.value] : V::flip_sign(words[j.value]));  // q + 128
     });
   } else if constexpr (Q::dtype == core::DType::q4_0) {
-    // Only 16 bytes: they may be the last ones of the file.
-    typename V::Bytes rows[V::lanes];
-    unroll<V::lanes>(
-        [&](auto r) { rows[r.value] = V::load_16_bytes(block[r.value] + offsetof(Block, nibbles)); });
     Words words[8];
-    V::interleave(words, rows);
+    source.turned_16(words, offsetof(Block, nibbles));
     unroll<4>([&](auto j) {
       V::store_words(out + j.value * kWord, V::template bits_of<0, 15>(words[j.value]));
       V::store_words(out + (4 + j.value) * kWord, V::template bits_of<4, 15>(words[j.value]));
@@ -54,7 +132,7 @@ template <class V, class Q, int vectors>
   } else if constexpr (Q::dtype == core::DType::q4_K) {
     unroll<4>([&](auto pair) {
       Words words[8];
-      turned_bytes<V>(words, block, offsetof(Block, nibbles) + 32 * pair.value);
+      source.turned(words, offsetof(Block, nibbles) + 32 * pair.value);
       unroll<8>([&](auto j) {
         std::uint8_t* low = out + (16 * pair.value + j.value) * kWord;
         V::store_words(low, V::template bits_of<0, 15>(words[j.value]));
@@ -63,11 +141,11 @@ template <class V, class Q, int vectors>
     });
   } else if constexpr (Q::dtype == core::DType::q5_K) {
     Words high[8];
-    turned_bytes<V>(high, block, offsetof(Block, high_bits));
+    source.turned(high, offsetof(Block, high_bits));
     unroll<4>([&](auto pair) {
       constexpr int kGroup = 2 * decltype(pair)::value;
       Words words[8];
-      turned_bytes<V>(words, block, offsetof(Block, nibbles) + 32 * pair.value);
+      source.turned(words, offsetof(Block, nibbles) + 32 * pair.value);
       unroll<8>([&](auto j) {
         std::uint8_t* low = out + (8 * kGroup + j.value) * kWord;
         V::store_words(low, V::join(V::template bits_of<0, 15>(words[j.value]),
@@ -80,11 +158,11 @@ template <class V, class Q, int vectors>
     static_assert(Q::dtype == core::DType::q6_K);
     unroll<2>([&](auto half) {
       Words high[8];
-      turned_bytes<V>(high, block, offsetof(Block, high_bits) + 32 * half.value);
+      source.turned(high, offsetof(Block, high_bits) + 32 * half.value);
       unroll<2>([&](auto side) {
         constexpr int kSide = decltype(side)::value;
         Words words[8];
-        turned_bytes<V>(words, block, offsetof(Block, low_bits) + 64 * half.value + 32 * kSide);
+        source.turned(words, offsetof(Block, low_bits) + 64 * half.value + 32 * kSide);
         unroll<8>([&](auto j) {
           std::uint8_t* low = out + (32 * half.value + 8 * kSide + j.value) * kWord;
           V::store_words(low, V::join(V::template bits_of<0, 15>(words[j.value]),
@@ -97,28 +175,20 @@ template <class V, class Q, int vectors>
   }
 }
 
-// The f16 scale of one block of each row.
-template <class V, class Block>
-[[gnu::always_inline]] inline typename V::f32 scale_f16_of(const std::uint8_t* const (&block)[V::lanes]) {
-  alignas(64) std::uint16_t halves[V::lanes];
-  for (int r = 0; r < V::lanes; ++r) halves[r] = read<std::uint16_t>(block[r] + offsetof(Block, scale_f16));
-  return V::load_f16(halves);
-}
-
 // The scales (and minimums) of one block of V::lanes rows, one vector of each place.
-template <class V, class Q, int vectors>
-[[gnu::always_inline]] inline void scales_of(const Strip& out, const std::uint8_t* const (&block)[V::lanes]) {
+template <class V, class Q, int vectors, class Source>
+[[gnu::always_inline]] inline void scales_of(const Strip& out, const Source& source) {
   using Block = typename Q::Block;
   constexpr int kNext = V::lanes * vectors;
   if constexpr (Q::dtype == core::DType::q8_0 || Q::dtype == core::DType::q4_0) {
-    V::store(out.d, scale_f16_of<V, Block>(block));
+    V::store(out.d, source.halves(offsetof(Block, scale_f16)));
   } else if constexpr (Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K) {
     // The first 16 bytes of every row: both f16 scales, then 12 bytes of packed 6-bit ones (scale_min_k4,
     // here four groups at once: one byte of a lane each).
     static_assert(offsetof(Block, scale_f16) == 0 && offsetof(Block, min_scale_f16) == 2 &&
                   offsetof(Block, scales) == 4);
     typename V::Words head[8];
-    turned_bytes<V>(head, block, 0);
+    source.turned(head, 0);
     const auto both = V::to_i32(head[0]);
     const auto a = V::to_i32(head[1]);
     const auto b = V::to_i32(head[2]);
@@ -149,10 +219,10 @@ template <class V, class Q, int vectors>
     });
   } else {
     static_assert(Q::dtype == core::DType::q6_K);
-    V::store(out.d, scale_f16_of<V, Block>(block));
+    V::store(out.d, source.halves(offsetof(Block, scale_f16)));
     // Sub-scales are signed bytes; 16 bytes before them are read only to have 32.
     typename V::Words tail[8];
-    turned_bytes<V>(tail, block, offsetof(Block, sub_scales) - 16);
+    source.turned(tail, offsetof(Block, sub_scales) - 16);
     unroll<4>([&](auto word) {
       const auto four = V::to_i32(tail[4 + word.value]);
       typename V::i32 scale[4];
@@ -171,8 +241,8 @@ template <class V, class Q, int vectors>
 }
 
 // Any format through its definition: one row after the other.
-template <class V, class Q, int vectors>
-void unpack_by_definition(const Strip& out, const std::uint8_t* const (&block)[V::lanes]) {
+template <class V, class Q, int vectors, class Source>
+void unpack_by_definition(const Strip& out, const Source& source) {
   using K = KindOf<V, Q>;
   using Definition = core::CodesOf<Q>;
   constexpr int kBlock = Q::block_len;
@@ -180,7 +250,7 @@ void unpack_by_definition(const Strip& out, const std::uint8_t* const (&block)[V
   constexpr int kNext = V::lanes * vectors;
   alignas(64) std::int8_t codes[V::lanes][kBlock];
   for (int r = 0; r < V::lanes; ++r) {
-    const auto b = read<typename Q::Block>(block[r]);
+    const auto b = source.template block<typename Q::Block>(r);
     Definition::codes(codes[r], b);
     for (int i = 0; i < kBlock; ++i)
       codes[r][i] = static_cast<std::int8_t>(codes[r][i] + kOffset<V, Q>);  // offset 128 turns into the sign
@@ -211,28 +281,24 @@ void unpack_by_definition(const Strip& out, const std::uint8_t* const (&block)[V
 }
 
 // Formats that codes_of and scales_of know.
-template <class V, class Q, int vectors>
-[[gnu::always_inline]] inline void unpack_block(const Strip& out,
-                                                const std::uint8_t* const (&block)[V::lanes]) {
+template <class V, class Q, int vectors, class Source>
+[[gnu::always_inline]] inline void unpack_block(const Strip& out, const Source& source) {
   if constexpr (kHasVectorCode<Q>) {
-    scales_of<V, Q, vectors>(out, block);
-    codes_of<V, Q, vectors>(out.codes, block);
+    scales_of<V, Q, vectors>(out, source);
+    codes_of<V, Q, vectors>(out.codes, source);
   } else {
-    unpack_by_definition<V, Q, vectors>(out, block);
+    unpack_by_definition<V, Q, vectors>(out, source);
   }
 }
 
-// blocks of V::lanes rows of format Q as a vector of a strip. rows[r]: the first one of row r. ahead: from a
-// byte to the one that is wanted next time. Many short pieces of rows are not a stream that processors
-// foresee: told of them, they read at full speed.
-template <class V, class Q, int vectors>
-void unpack(Strip out, const std::uint8_t* const (&rows)[V::lanes], std::int64_t blocks, std::size_t ahead) {
+// V::lanes rows of format Q from `row` on, `blocks` blocks of them from `block` on, as a vector of a strip.
+template <class V, class Q, int vectors, class Source>
+void unpack(Strip out, const MatArguments& m, std::int64_t row, std::int64_t block, std::int64_t blocks) {
   using K = KindOf<V, Q>;
   constexpr int kLanes = V::lanes * vectors;
-  const std::uint8_t* block[V::lanes];
-  for (int r = 0; r < V::lanes; ++r) block[r] = rows[r];
+  Source source(m, row, block, sizeof(typename Q::Block));
   for (; blocks > 0; --blocks) {
-    unpack_block<V, Q, vectors>(out, block);
+    unpack_block<V, Q, vectors>(out, source);
     out.codes += Q::block_len * kLanes;
     out.d += kLanes;
     if constexpr (K::correction == Correction::min) out.d_min += kLanes;
@@ -240,11 +306,7 @@ void unpack(Strip out, const std::uint8_t* const (&rows)[V::lanes], std::int64_t
       out.scales += Q::block_len / K::group * kLanes;
       out.mins += Q::block_len / K::group / 2 * kLanes;
     }
-    for (int r = 0; r < V::lanes; ++r) {
-      for (std::size_t line = 0; line < sizeof(typename Q::Block); line += 64)
-        __builtin_prefetch(block[r] + ahead + line, 0, 2);
-      block[r] += sizeof(typename Q::Block);
-    }
+    source.template next<typename Q::Block>(kLanes * m.w_stride);
   }
 }
 

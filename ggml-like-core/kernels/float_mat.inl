@@ -29,8 +29,9 @@ template <class V, class Q>
 }
 
 template <class V, class Q>
-void float_dequantize_row(float* out, const void* row, std::int64_t k) {
-  const auto* w = static_cast<const std::uint8_t*>(row);
+void float_dequantize_row(float* out, const void* matrix, std::size_t stride, std::int64_t row,
+                          std::int64_t k) {
+  const auto* w = static_cast<const std::uint8_t*>(matrix) + static_cast<std::size_t>(row) * stride;
   for_pieces<V>(k, [&](std::int64_t i, std::int64_t n) {
     const std::uint8_t* p = w + static_cast<std::size_t>(i) * sizeof(typename Q::Block);
     store<V>(out + i, n == V::lanes ? load_weights<V, Q>(p) : load_weights_part<V, Q>(p, n), n);

@@ -15,16 +15,17 @@ namespace core {
 
 // Kernels of one weight format. k (row length) is a multiple of the format's block length.
 struct MatKernels {
-  // out[i] = weight i of the row.
-  void (*dequantize_row)(float* out, const void* row, std::int64_t k);
+  // out[i] = weight i of row `row` of the matrix w.
+  void (*dequantize_row)(float* out, const void* w, std::size_t w_stride, std::int64_t row, std::int64_t k);
   // Brings one activation row x[k] into the form mat_mul wants: f32 unchanged for F32, 16-bit integers with
   // scales for F16 and BF16 (f32 where the table has no use for them), int8 with scales and sums for
   // quantized weights. out: activation_bytes(k) bytes, aligned to 64.
   void (*convert_activation)(void* out, const float* x, std::int64_t k);
   std::size_t (*activation_bytes)(std::int64_t k);  // a multiple of 64
   // out[t * out_stride + r] = sum_i w[r][i] * x[t][i] for r < rows, t < tokens.
-  // w: rows of row_bytes(format, k), w_stride bytes apart. x: converted rows, x_stride bytes apart. w needs
-  // no alignment.
+  // w: rows of row_bytes(format, k), w_stride bytes apart; tiles (quant/tile.h) of 16 rows each, of which w
+  // is the first one, and w_stride is row_bytes. x: converted rows, x_stride bytes apart. w needs no
+  // alignment.
   void (*mat_mul)(float* out, std::int64_t out_stride, const void* w, std::size_t w_stride, std::int64_t rows,
                   const void* x, std::size_t x_stride, std::int64_t tokens, std::int64_t k);
 };
@@ -110,7 +111,7 @@ struct KernelTable {
   std::uint32_t
       required;  // CpuFeature bits. Data, not code: this row is compiled with the flags it asks about.
 
-  MatKernels mat[AllFormats::count];  // by format_index
+  MatKernels mat[AllFormats::count + TiledFormats::count];  // by format_index
 
   // out[i] = x[i] / sqrt(mean(x^2) + eps) * gain[i].
   void (*rms_norm)(float* out, const float* x, const float* gain, std::int64_t n, float eps);

@@ -23,11 +23,12 @@ constexpr core::MatKernels mat_kernels() {
     return quant_kernels<V, Q>();
 }
 
-template <class V, class... Q>
-constexpr core::KernelTable make_table(const char* name, std::uint32_t required, core::FormatList<Q...>) {
+template <class V, class... Q, class... T>
+constexpr core::KernelTable make_table(const char* name, std::uint32_t required, core::FormatList<Q...>,
+                                       core::FormatList<T...>) {
   return {.name = name,
           .required = required,
-          .mat = {mat_kernels<V, Q>()...},
+          .mat = {mat_kernels<V, Q>()..., quant_kernels<V, typename T::Row, TileSource<V>>()...},
           .rms_norm = &rms_norm<V>,
           .layer_norm = &layer_norm<V>,
           .rope = &rope<V>,
@@ -48,7 +49,7 @@ constexpr core::KernelTable make_table(const char* name, std::uint32_t required,
 
 template <class V>
 constexpr core::KernelTable make_table(const char* name, std::uint32_t required) {
-  return make_table<V>(name, required, core::AllFormats{});
+  return make_table<V>(name, required, core::AllFormats{}, core::TiledFormats{});
 }
 
 }  // namespace

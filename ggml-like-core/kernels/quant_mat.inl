@@ -13,15 +13,19 @@
 
 namespace {
 
-template <class V, class Q>
-void quant_dequantize_row(float* out, const void* row, std::int64_t k) {
+template <class V, class Q, class Source>
+void quant_dequantize_row(float* out, const void* w, std::size_t w_stride, std::int64_t row, std::int64_t k) {
   using Definition = core::CodesOf<Q>;
   constexpr int kBlock = Q::block_len;
   constexpr int kGroup = Definition::group;
-  const auto* p = static_cast<const std::uint8_t*>(row);
+  const auto* p = static_cast<const std::uint8_t*>(w) + static_cast<std::size_t>(row) * w_stride;
   std::int8_t codes[kBlock];
   for (std::int64_t i = 0; i < k; i += kBlock, p += sizeof(typename Q::Block)) {
-    const auto block = read<typename Q::Block>(p);
+    typename Q::Block block;
+    if constexpr (Source::tiles)
+      block = core::block_of_tile<typename Q::Block>(w, w_stride, row, i / kBlock);
+    else
+      block = read<typename Q::Block>(p);
     Definition::codes(codes, block);
     std::int8_t sub_scales[kBlock / kGroup] = {1};
     std::int8_t sub_mins[kBlock / kGroup] = {1};
@@ -128,17 +132,14 @@ void quant_tokens(float* out, std::int64_t out_stride, std::int64_t rows, const 
       quant_tokens<V, K, (C > 4 ? C - 4 : C / 2)>(out, out_stride, rows, strip, x, tokens, blocks, begins);
 }
 
-// What is known of a format beside its kind.
+// How a vector of a strip is made: all that is known of a format beside its kind.
 template <class V>
-struct Packed {
-  void (*unpack)(Strip out, const std::uint8_t* const (&rows)[V::lanes], std::int64_t blocks,
-                 std::size_t ahead);
-  std::size_t block_bytes;
-};
+using Unpack = void (*)(Strip out, const MatArguments& m, std::int64_t row, std::int64_t block,
+                        std::int64_t blocks);
 
 // kRows rows are unpacked kDepth weights deep: the strips stay in cache while the tokens sweep over them.
 template <class V, class K, int kRows, int kDepth>
-void quant_strips(const MatArguments& m, const Packed<V>& format) {
+void quant_strips(const MatArguments& m, Unpack<V> unpack) {
   constexpr int R = kVectors<V, K>;
   constexpr int kLanes = R * V::lanes;
   constexpr int kStrips = kRows / kLanes;
@@ -161,17 +162,11 @@ void quant_strips(const MatArguments& m, const Packed<V>& format) {
         strips[count] = {codes + at, scales + group_at, mins + group_at / 2, d[0] + at / K::block_len,
                          d[1] + at / K::block_len};
         for (int v = 0; v < R; ++v) {
-          const std::uint8_t* rows[V::lanes];
-          for (int l = 0; l < V::lanes; ++l) {  // lanes beyond the last row repeat it and are not stored
-            const std::int64_t lane_row = r + v * V::lanes + l;
-            rows[l] = m.w + static_cast<std::size_t>(lane_row < m.rows ? lane_row : m.rows - 1) * m.w_stride +
-                      static_cast<std::size_t>(k / K::block_len) * format.block_bytes;
-          }
           const std::int64_t lane = v * V::lanes;
           const Strip& s = strips[count];
-          format.unpack({s.codes + 4 * lane, s.scales + kSuper * lane, s.mins + kSuper * lane, s.d + lane,
-                         s.d_min + lane},
-                        rows, blocks, kLanes * m.w_stride);
+          unpack({s.codes + 4 * lane, s.scales + kSuper * lane, s.mins + kSuper * lane, s.d + lane,
+                  s.d_min + lane},
+                 m, r + lane, k / K::block_len, blocks);
         }
       }
       for (std::int64_t token = 0; token < m.tokens; token += V::quant_columns) {
@@ -193,14 +188,14 @@ void quant_strips(const MatArguments& m, const Packed<V>& format) {
 }
 
 template <class V, class K>
-void quant_product(const MatArguments& m, const Packed<V>& format) {
+void quant_product(const MatArguments& m, Unpack<V> unpack) {
   if (m.tokens <= V::quant_columns)
-    quant_strips<V, K, kVectors<V, K> * V::lanes, 512>(m, format);  // read once: stays in the L1 cache
+    quant_strips<V, K, kVectors<V, K> * V::lanes, 512>(m, unpack);  // read once: stays in the L1 cache
   else
-    quant_strips<V, K, 64, 2048>(m, format);  // 128 KiB of codes
+    quant_strips<V, K, 64, 2048>(m, unpack);  // 128 KiB of codes
 }
 
-template <class V, class Q>
+template <class V, class Q, class Source>
 void quant_mat_mul(float* out, std::int64_t out_stride, const void* w, std::size_t w_stride,
                    std::int64_t rows, const void* x, std::size_t x_stride, std::int64_t tokens,
                    std::int64_t k) {
@@ -208,17 +203,17 @@ void quant_mat_mul(float* out, std::int64_t out_stride, const void* w, std::size
   const MatArguments m{out,      out_stride, static_cast<const std::uint8_t*>(w),
                        w_stride, rows,       static_cast<const std::uint8_t*>(x),
                        x_stride, tokens,     k};
-  if constexpr (V::row_products && kHasRowCode<Q>)
+  if constexpr (V::row_products && kHasRowCode<Q> && !Source::tiles)
     if (tokens == 1) return row_product<typename V::Rows, Q>(m, activation_layout_of<K>(k));
-  quant_product<V, K>(m, {&unpack<V, Q, kVectors<V, K>>, sizeof(typename Q::Block)});
+  quant_product<V, K>(m, &unpack<V, Q, kVectors<V, K>, Source>);
 }
 
-template <class V, class Q>
+template <class V, class Q, class Source = RowSource<V>>
 constexpr core::MatKernels quant_kernels() {
   using K = KindOf<V, Q>;
   constexpr int kActivationOffset = K::super ? 0 : kOffset<V, Q>;
-  return {&quant_dequantize_row<V, Q>, &quant_convert_activation<V, K, kActivationOffset>,
-          &quant_activation_bytes<K>, &quant_mat_mul<V, Q>};
+  return {&quant_dequantize_row<V, Q, Source>, &quant_convert_activation<V, K, kActivationOffset>,
+          &quant_activation_bytes<K>, &quant_mat_mul<V, Q, Source>};
 }
 
 }  // namespace

@@ -350,6 +350,31 @@ struct TQ2_0 {
   static_assert(sizeof(Block) == 66, "on-disk layout");
 };
 
+// The same blocks of 16 rows together (tile.h): what stands at one place of 16 rows lies side by side, so
+// that vectors of rows are read as they lie. Tensors whose rows are a multiple of 16 can be stored so.
+template <class Q>
+struct Tiled {
+  using Row = Q;
+  static constexpr DType dtype = tiled(Q::dtype);
+  static constexpr int block_len = Q::block_len;
+  using Block = typename Q::Block;
+};
+struct Q8_0_X16 : Tiled<Q8_0> {
+  static constexpr const char* name = "Q8_0_X16";
+};
+struct Q4_0_X16 : Tiled<Q4_0> {
+  static constexpr const char* name = "Q4_0_X16";
+};
+struct Q4_K_X16 : Tiled<Q4_K> {
+  static constexpr const char* name = "Q4_K_X16";
+};
+struct Q5_K_X16 : Tiled<Q5_K> {
+  static constexpr const char* name = "Q5_K_X16";
+};
+struct Q6_K_X16 : Tiled<Q6_K> {
+  static constexpr const char* name = "Q6_K_X16";
+};
+
 template <class... Q>
 struct FormatList {
   static constexpr int count = sizeof...(Q);
@@ -362,6 +387,8 @@ struct FormatList {
 using AllFormats =
     FormatList<F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K,
                IQ4_XS, IQ3_XXS, IQ3_S, IQ2_XXS, IQ2_XS, IQ2_S, IQ1_S, IQ1_M, TQ1_0, TQ2_0>;  // the only list
+
+using TiledFormats = FormatList<Q8_0_X16, Q4_0_X16, Q4_K_X16, Q5_K_X16, Q6_K_X16>;  // and of these
 
 // Group g of a Q4_K or Q5_K block: its 6-bit scale and minimum.
 struct ScaleMin {

@@ -35,4 +35,7 @@ enum class DType : std::uint32_t {
   mxfp4 = 39,
 };
 
+// Our own ids: the format of the same rows, 16 together.
+constexpr DType tiled(DType row) { return static_cast<DType>(static_cast<std::uint32_t>(row) + 1000); }
+
 }  // namespace core

@@ -1,6 +1,8 @@
 // Names of formats.
 #include "ggml-like-core/quant/formats.h"
 
+#include "ggml-like-core/quant/tile.h"
+
 namespace core {
 namespace {
 
@@ -16,9 +18,14 @@ bool same_ignoring_case(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::optional<DType> format_by_name(std::string_view name) {
-  for (const FormatInfo& f : kFormats)
+  for (const FormatInfo& f : kStoredFormats)
     if (same_ignoring_case(f.name, name)) return f.dtype;
   return std::nullopt;
+}
+
+std::optional<DType> tiled_format(DType row, std::int64_t rows) {
+  if (rows % kTileRows != 0 || !format_index(tiled(row))) return std::nullopt;
+  return tiled(row);
 }
 
 }  // namespace core

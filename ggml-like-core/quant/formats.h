@@ -35,30 +35,44 @@ struct FormatInfo {
   int block_len;
   std::size_t block_bytes;
   bool writable;
+  DType row;  // the format of one row: dtype itself, unless rows are tiled
+  bool is_tiled() const { return row != dtype; }
   double bits_per_weight() const { return 8.0 * static_cast<double>(block_bytes) / block_len; }
 };
 
-constexpr std::array<FormatInfo, AllFormats::count> kFormats = [] {
-  std::array<FormatInfo, AllFormats::count> rows{};
+inline constexpr int kStoredCount = AllFormats::count + TiledFormats::count;
+// Whatever a file may hold: AllFormats, then TiledFormats.
+constexpr std::array<FormatInfo, kStoredCount> kStoredFormats = [] {
+  std::array<FormatInfo, kStoredCount> rows{};
   int i = 0;
   AllFormats::for_each([&]<class Q>() {
-    rows[i++] = {Q::dtype, Q::name, Q::block_len, sizeof(typename Q::Block), WritableFormat<Q>};
+    rows[i++] = {Q::dtype, Q::name, Q::block_len, sizeof(typename Q::Block), WritableFormat<Q>, Q::dtype};
+  });
+  TiledFormats::for_each([&]<class Q>() {
+    rows[i++] = {
+        Q::dtype,     Q::name, Q::block_len, sizeof(typename Q::Block), WritableFormat<typename Q::Row>,
+        Q::Row::dtype};
   });
   return rows;
 }();
+// Those whose rows lie one after another.
+inline constexpr std::span<const FormatInfo, AllFormats::count> kFormats =
+    std::span(kStoredFormats).first<AllFormats::count>();
 
-// The place of dtype in AllFormats (and so in every kernel table); nothing for other types.
+// The place of dtype in kStoredFormats (and so in every kernel table); nothing for other types.
 constexpr std::optional<int> format_index(DType dtype) {
-  for (int i = 0; i < AllFormats::count; ++i)
-    if (kFormats[i].dtype == dtype) return i;
+  for (int i = 0; i < kStoredCount; ++i)
+    if (kStoredFormats[i].dtype == dtype) return i;
   return std::nullopt;
 }
-// dtype must be in AllFormats.
+// dtype must be in kStoredFormats.
 inline const FormatInfo& info(DType dtype) {
   const auto i = format_index(dtype);
   bug_if(!i, "not a weight format");
-  return kFormats[*i];
+  return kStoredFormats[static_cast<std::size_t>(*i)];
 }
+// The format of such rows 16 together, where there is one and `rows` is a multiple of 16.
+std::optional<DType> tiled_format(DType row, std::int64_t rows);
 // "q4_k", "Q4_K": case does not matter.
 std::optional<DType> format_by_name(std::string_view name);
 
@@ -69,12 +83,13 @@ inline std::size_t row_bytes(DType dtype, std::int64_t n) {
   return static_cast<std::size_t>(n / f.block_len) * f.block_bytes;
 }
 
-// Run time -> compile time: calls f.template operator()<Q>() for the format with this dtype, which must be in
-// AllFormats.
+// Run time -> compile time: calls f.template operator()<Q>() for the row format of this dtype, which must be
+// in kStoredFormats.
 template <class F>
 void visit(DType dtype, F&& f) {
+  const DType row = info(dtype).row;
   AllFormats::for_each([&]<class Q>() {
-    if (Q::dtype == dtype) f.template operator()<Q>();
+    if (Q::dtype == row) f.template operator()<Q>();
   });
 }
 

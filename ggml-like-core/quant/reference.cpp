@@ -9,6 +9,7 @@
 #include "ggml-like-core/base/numbers.h"
 #include "ggml-like-core/quant/codes.h"
 #include "ggml-like-core/quant/scale_search.h"
+#include "ggml-like-core/quant/tile.h"
 
 namespace core {
 namespace {
@@ -328,9 +329,42 @@ std::size_t blocks_of(DType dtype, std::size_t n) {
   return n / len;
 }
 
+// move(place in tiles, place in rows, bytes) for every unit of a matrix of so many bytes.
+template <class Move>
+void for_all_tile_units(std::size_t bytes, DType dtype, std::int64_t cols, const Move& move) {
+  const std::size_t stride = row_bytes(dtype, cols);
+  bug_if(!info(dtype).is_tiled() || bytes % (kTileRows * stride) != 0, "no whole rows of tiles");
+  TiledFormats::for_each([&]<class Q>() {
+    using Block = typename Q::Block;
+    if (Q::dtype == dtype)
+      for (std::size_t first = 0; first < bytes; first += kTileRows * stride)
+        for (std::size_t block = 0; block < stride; block += sizeof(Block))
+          for (std::size_t lane = 0; lane < kTileRows; ++lane)
+            for_tile_units<Block>(lane, [&](std::size_t in_tile, std::size_t in_block, std::size_t n) {
+              move(first + kTileRows * block + in_tile, first + lane * stride + block + in_block, n);
+            });
+  });
+}
+
 }  // namespace
 
+void rows_to_tiles(std::span<std::byte> tiles, std::span<const std::byte> rows, DType dtype,
+                   std::int64_t cols) {
+  for_all_tile_units(rows.size(), dtype, cols, [&](std::size_t in_tiles, std::size_t in_rows, std::size_t n) {
+    std::memcpy(tiles.data() + in_tiles, rows.data() + in_rows, n);
+  });
+}
+
+void tiles_to_rows(std::span<std::byte> rows, std::span<const std::byte> tiles, DType dtype,
+                   std::int64_t cols) {
+  for_all_tile_units(tiles.size(), dtype, cols,
+                     [&](std::size_t in_tiles, std::size_t in_rows, std::size_t n) {
+                       std::memcpy(rows.data() + in_rows, tiles.data() + in_tiles, n);
+                     });
+}
+
 void dequantize_row(std::span<float> out, DType dtype, const void* row) {
+  bug_if(info(dtype).is_tiled(), "a row of tiles is no row");
   const std::size_t blocks = blocks_of(dtype, out.size());
   visit(dtype, [&]<class Q>() {
     for (std::size_t i = 0; i < blocks; ++i) {

@@ -19,7 +19,7 @@ std::string formats_table() {
   std::ostringstream out;
   out << "| format | type id | weights in a block | bytes of a block | bits a weight | written "
          "|\n|---|---|---|---|---|---|\n";
-  for (const core::FormatInfo& f : core::kFormats)
+  for (const core::FormatInfo& f : core::kStoredFormats)
     out << "| " << f.name << " | " << static_cast<std::uint32_t>(f.dtype) << " | " << f.block_len << " | "
         << f.block_bytes << " | " << core::to_text(f.bits_per_weight()) << " | "
         << (f.writable ? "yes" : "only read") << " |\n";

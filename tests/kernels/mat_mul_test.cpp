@@ -275,12 +275,57 @@ TEST(DequantizeRow, equals_the_reference_bit_for_bit) {
       for (const std::int64_t k : lengths(f)) {
         const Weights w(f.dtype, 1, k, 2);
         Guarded out(k);
-        table->mat[*format_index(f.dtype)].dequantize_row(out.data(), w.data(), k);
+        table->mat[*format_index(f.dtype)].dequantize_row(out.data(), w.data() - w.stride, w.stride, 1, k);
         out.expect_untouched(table->name);
         for (std::int64_t i = 0; i < k; ++i)
           ASSERT_EQ(out[i], w.values[static_cast<std::size_t>(i)])
               << table->name << " " << f.name << " " << i;
       }
+}
+
+// Tiles hold the same rows: the same numbers, whatever the tile of the product.
+TEST(TiledMatMul, equals_the_product_of_rows_bit_for_bit) {
+  for (const KernelTable* table : supported_tables())
+    for (const FormatInfo& f : kStoredFormats) {
+      if (!f.is_tiled()) continue;
+      const std::int64_t k = std::int64_t{9} * 256;  // more than one depth of strips, and a part of one
+      const std::int64_t rows = emulated() ? 16 : 80;
+      const std::size_t stride = row_bytes(f.row, k);
+      std::vector<std::byte> plain(static_cast<std::size_t>(rows) * stride);
+      for (std::int64_t r = 0; r < rows; ++r)
+        quantize_row(plain.data() + static_cast<std::size_t>(r) * stride, f.row,
+                     random_floats(k, 100 + static_cast<unsigned>(r)));
+      std::vector<std::byte> tiles(plain.size());
+      rows_to_tiles(tiles, plain, f.dtype, k);
+      const MatKernels& of_rows = table->mat[*format_index(f.row)];
+      const MatKernels& of_tiles = table->mat[*format_index(f.dtype)];
+      ASSERT_EQ(of_rows.activation_bytes(k), of_tiles.activation_bytes(k));
+      for (const std::int64_t tokens :
+           {std::int64_t{1}, std::int64_t{2}, std::int64_t{7}, std::int64_t{13}}) {
+        Activations x(*table, f.row, tokens, k, random_floats(tokens * k, 9));
+        for (const std::int64_t first : {std::int64_t{0}, rows - 16}) {
+          const std::int64_t n = rows - first;
+          Guarded expected(tokens * n);
+          Guarded found(tokens * n);
+          const auto at = static_cast<std::size_t>(first) * stride;
+          of_rows.mat_mul(expected.data(), n, plain.data() + at, stride, n, x.at(0), x.stride, tokens, k);
+          of_tiles.mat_mul(found.data(), n, tiles.data() + at, stride, n, x.at(0), x.stride, tokens, k);
+          found.expect_untouched(table->name);
+          for (std::int64_t i = 0; i < tokens * n; ++i)
+            ASSERT_EQ(found[i], expected[i])
+                << table->name << " " << f.name << " " << tokens << " tokens, at " << i;
+        }
+      }
+      for (std::int64_t r = 0; r < rows; r += 7) {
+        std::vector<float> expected(static_cast<std::size_t>(k));
+        Guarded found(k);
+        dequantize_row(expected, f.row, plain.data() + static_cast<std::size_t>(r) * stride);
+        of_tiles.dequantize_row(found.data(), tiles.data(), stride, r, k);
+        found.expect_untouched(table->name);
+        for (std::int64_t i = 0; i < k; ++i)
+          ASSERT_EQ(found[i], expected[static_cast<std::size_t>(i)]) << f.name;
+      }
+    }
 }
 
 }  // namespace

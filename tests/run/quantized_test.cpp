@@ -8,9 +8,12 @@
 #include <memory>
 #include <optional>
 
+#include "convert/quantize.h"
+#include "ggml-like-core/gguf/reader.h"
 #include "ggml-like-core/quant/formats.h"
 #include "tests/model_files.h"
 #include "tests/safetensors_file.h"
+#include "tests/temp_folder.h"
 
 namespace {
 
@@ -152,6 +155,42 @@ TEST(Quantized, smaller_types_cost_more) {
     measure("tiny-vl-dense", type, "bf16", false);
   measure("tiny-vl-moe", "q4_k", "bf16", true);
   measure("tiny-vl-moe", "q4_k", "bf16", false);
+}
+
+// Rows 16 together are the same weights.
+TEST(Quantized, a_file_of_tiles_gives_the_same_logits_bit_for_bit) {
+  for (const char* name : {"tiny-vl-dense", "tiny-vl-moe"}) {
+    const test::ModelFile rows(name, "q4_k", "q8_0");
+    const test::TempFolder folder;
+    tarsier::quantize({.source = rows.model()->path(),
+                       .output = folder.path("tiles.gguf"),
+                       .type = "same",
+                       .vision_type = "same",
+                       .tiles = true});
+    const auto tiles = tarsier::Model::open(folder.path("tiles.gguf"));
+    const core::GgufReader file(folder.path("tiles.gguf"));
+    int tiled = 0;
+    for (const core::GgufTensor& t : file.tensors()) tiled += core::info(t.dtype).is_tiled() ? 1 : 0;
+    EXPECT_GT(tiled, 20) << name;
+    for (const test::FixtureCase& c : test::fixture_cases(name)) {
+      const tarsier::Prompt prompt = test::fixture_prompt(*rows.model(), c);
+      ASSERT_EQ(all_logits(rows.model(), prompt), all_logits(tiles, prompt)) << name << " " << c.folder;
+    }
+    tarsier::quantize({.source = folder.path("tiles.gguf"),
+                       .output = folder.path("back.gguf"),
+                       .type = "same",
+                       .vision_type = "same"});
+    const core::GgufReader back(folder.path("back.gguf"));
+    const core::GgufReader first(rows.model()->path());
+    ASSERT_EQ(back.tensors().size(), first.tensors().size());
+    for (const core::GgufTensor& t : first.tensors()) {
+      const core::GgufTensor* other = back.find_tensor(t.name);
+      ASSERT_TRUE(other != nullptr && other->dtype == t.dtype) << t.name;
+      const auto a = first.data(t);
+      const auto b = back.data(*other);
+      EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin(), b.end())) << t.name;
+    }
+  }
 }
 
 }  // namespace

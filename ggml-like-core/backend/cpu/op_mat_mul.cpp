@@ -18,8 +18,7 @@ void multiply_strip_blas(const OpContext& c, const MatProduct& p, std::int64_t f
       static_cast<std::int64_t>(converted_bytes(c.mat(p.dtype), true, p.k) / sizeof(float));
   auto* w = reinterpret_cast<float*>(c.each);
   for (std::int64_t r = 0; r < rows; ++r)
-    c.mat(p.dtype).dequantize_row(w + r * p.k,
-                                  p.weight + p.row_stride() * static_cast<std::size_t>(first + r), p.k);
+    c.mat(p.dtype).dequantize_row(w + r * p.k, p.weight, p.row_stride(), first + r, p.k);
   for (std::int64_t t = 0; t < n; t += kBlasTokens) {
     const std::int64_t count = std::min(kBlasTokens, n - t);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(count), static_cast<int>(rows),

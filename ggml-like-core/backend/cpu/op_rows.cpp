@@ -18,8 +18,7 @@ void run_op(const EmbedRows& op, const Node& node, OpContext& c) {
   float* out = c.out(node.outputs[0]);
   const MatKernels& mat = c.mat(table.dtype);
   c.rows(c.info(node.outputs[0]).rows, [&](std::int64_t i) {
-    mat.dequantize_row(out + i * table.cols,
-                       table.data + table.row_stride() * static_cast<std::size_t>(ids[i]), table.cols);
+    mat.dequantize_row(out + i * table.cols, table.data, table.row_stride(), ids[i], table.cols);
   });
 }
 
@@ -74,8 +73,7 @@ void run_op(const InterpolateRows& op, const Node& node, OpContext& c) {
     float* sum = out + i * table.cols;
     std::fill(sum, sum + table.cols, 0.0F);
     for (std::int64_t t = i * taps; t < (i + 1) * taps; ++t) {
-      mat.dequantize_row(row, table.data + table.row_stride() * static_cast<std::size_t>(index[t]),
-                         table.cols);
+      mat.dequantize_row(row, table.data, table.row_stride(), index[t], table.cols);
       c.kernels->multiply_add(sum, row, weight[t], table.cols);
     }
   });

@@ -119,7 +119,7 @@ struct Avx2 {
     for (int i = 0; i < 8; ++i) words[i] = rows[i];
     transpose_words(words);
   }
-  static Words load_words(const void* p) { return _mm256_load_si256(static_cast<const __m256i*>(p)); }
+  static Words load_words(const void* p) { return load_bytes(p); }
   static void store_words(void* p, Words w) { _mm256_store_si256(static_cast<__m256i*>(p), w); }
   static i32 to_i32(Words w) { return w; }
   // Shifts are of 16 bits; what crosses a byte on the right is masked away.

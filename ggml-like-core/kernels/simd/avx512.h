@@ -133,7 +133,7 @@ struct Avx512 {
       words[4 + j] = _mm512_shuffle_i32x4(low[j], high[j], 0xdd);
     }
   }
-  static Words load_words(const void* p) { return _mm512_load_si512(p); }
+  static Words load_words(const void* p) { return _mm512_loadu_si512(p); }
   static void store_words(void* p, Words w) { _mm512_store_si512(p, w); }
   static i32 to_i32(Words w) { return w; }
   // Shifts are of 16 bits; what crosses a byte on the right is masked away.

@@ -101,7 +101,7 @@ struct Scalar {
   static void interleave(Words (&words)[8], const Bytes (&rows)[lanes]) {
     for (int j = 0; j < 8; ++j) words[j] = rows[0].word[j];
   }
-  static Words load_words(const void* p) { return read<Words>(p); }  // p is aligned to 4 * lanes
+  static Words load_words(const void* p) { return read<Words>(p); }
   static void store_words(void* p, Words w) { write(p, w); }
   static i32 to_i32(Words w) { return bits(w); }
   // ((byte >> right) & mask) << left of every byte; nothing may fall out on the left.
