@@ -92,7 +92,7 @@ std::vector<SettingRow> setting_rows(const Settings& settings) {
 
 std::string change_setting(Settings& settings, const Settings& start, std::string_view given,
                            std::string_view value) {
-  const std::string name = full_name(given);
+  std::string name = full_name(given);
   Settings changed = settings;
   for (const SamplingField& field : kSamplingFields) {
     if (name != field.name) continue;
