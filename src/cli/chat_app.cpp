@@ -16,7 +16,6 @@ namespace tarsier::cli {
 namespace {
 
 using chat::Attachment;
-using chat::Dialogue;
 using chat::Role;
 using chat::Turn;
 

@@ -235,7 +235,7 @@ std::string edit_text(const std::string& text) {
   const std::string command = std::string(editor) + " '" + path + "'";
   const int status = std::system(command.c_str());
   std::ifstream in(path, std::ios::binary);
-  const std::string changed{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  std::string changed{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   ::unlink(path.c_str());
   core::require(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the editor (", std::string_view(editor),
                 ") failed: nothing is changed");
