@@ -93,12 +93,16 @@ struct TileSource {
   [[gnu::always_inline]] typename V::f32 halves(std::size_t offset) const {
     return V::load_f16(tile + 16 * offset + 2 * lane);
   }
+  // A tile is read in an order of its own, by vectors that take turns: it is asked for whole.
+  template <class Block>
+  [[gnu::always_inline]] void fetch_ahead() const {
+    constexpr std::size_t kAhead = 4096;
+    for (std::size_t line = 0; line < core::kTileRows * sizeof(Block); line += 64)
+      __builtin_prefetch(tile + kAhead + line, 0, 2);
+  }
   template <class Block>
   [[gnu::always_inline]] void next(std::size_t) {
-    constexpr std::size_t kAhead = 4096;  // the vectors of a strip take turns, a part of each line
-    if (lane == 0)
-      for (std::size_t line = 0; line < core::kTileRows * sizeof(Block); line += 64)
-        __builtin_prefetch(tile + kAhead + line, 0, 2);
+    if (lane == 0) fetch_ahead<Block>();
     tile += core::kTileRows * sizeof(Block);
   }
 };
@@ -108,67 +112,59 @@ inline constexpr bool kHasVectorCode =
     Q::dtype == core::DType::q8_0 || Q::dtype == core::DType::q4_0 || Q::dtype == core::DType::q4_K ||
     Q::dtype == core::DType::q5_K || Q::dtype == core::DType::q6_K;
 
-// The codes of one block of V::lanes rows: out[k / 4][vectors][lane][4], one vector of them.
-template <class V, class Q, int vectors, class Source>
-[[gnu::always_inline]] inline void codes_of(std::uint8_t* out, const Source& source) {
+// The codes of one block of V::lanes rows: put(Index<k / 4>, words) for each four of k, in any order.
+template <class V, class Q, class Source, class Put>
+[[gnu::always_inline]] inline void codes_of(const Source& source, const Put& put) {
   using Block = typename Q::Block;
   using Words = typename V::Words;
   static_assert(kHasVectorCode<Q>);
-  constexpr int kWord = 4 * V::lanes * vectors;
   if constexpr (Q::dtype == core::DType::q8_0) {
     Words words[8];
     source.turned(words, offsetof(Block, q));
-    unroll<8>([&](auto j) {
-      V::store_words(out + j.value * kWord,
-                     kSigned<V, Q> ? words[j.value] : V::flip_sign(words[j.value]));  // q + 128
+    unroll<8>([&](auto j) __attribute__((always_inline)) {
+      put(j, kSigned<V, Q> ? words[j.value] : V::flip_sign(words[j.value]));  // q + 128
     });
   } else if constexpr (Q::dtype == core::DType::q4_0) {
     Words words[8];
     source.turned_16(words, offsetof(Block, nibbles));
-    unroll<4>([&](auto j) {
-      V::store_words(out + j.value * kWord, V::template bits_of<0, 15>(words[j.value]));
-      V::store_words(out + (4 + j.value) * kWord, V::template bits_of<4, 15>(words[j.value]));
+    unroll<4>([&](auto j) __attribute__((always_inline)) {
+      put(j, V::template bits_of<0, 15>(words[j.value]));
+      put(Index<4 + decltype(j)::value>{}, V::template bits_of<4, 15>(words[j.value]));
     });
-  } else if constexpr (Q::dtype == core::DType::q4_K) {
-    unroll<4>([&](auto pair) {
-      Words words[8];
-      source.turned(words, offsetof(Block, nibbles) + 32 * pair.value);
-      unroll<8>([&](auto j) {
-        std::uint8_t* low = out + (16 * pair.value + j.value) * kWord;
-        V::store_words(low, V::template bits_of<0, 15>(words[j.value]));
-        V::store_words(low + 8 * kWord, V::template bits_of<4, 15>(words[j.value]));
-      });
-    });
-  } else if constexpr (Q::dtype == core::DType::q5_K) {
+  } else if constexpr (Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K) {
     Words high[8];
-    source.turned(high, offsetof(Block, high_bits));
-    unroll<4>([&](auto pair) {
+    if constexpr (Q::dtype == core::DType::q5_K) source.turned(high, offsetof(Block, high_bits));
+    unroll<4>([&](auto pair) __attribute__((always_inline)) {
       constexpr int kGroup = 2 * decltype(pair)::value;
       Words words[8];
-      source.turned(words, offsetof(Block, nibbles) + 32 * pair.value);
-      unroll<8>([&](auto j) {
-        std::uint8_t* low = out + (8 * kGroup + j.value) * kWord;
-        V::store_words(low, V::join(V::template bits_of<0, 15>(words[j.value]),
-                                    V::template bits_of<kGroup, 1, 4>(high[j.value])));
-        V::store_words(low + 8 * kWord, V::join(V::template bits_of<4, 15>(words[j.value]),
-                                                V::template bits_of<kGroup + 1, 1, 4>(high[j.value])));
+      source.turned(words, offsetof(Block, nibbles) + 16 * kGroup);
+      unroll<8>([&](auto j) __attribute__((always_inline)) {
+        auto first = V::template bits_of<0, 15>(words[j.value]);
+        auto second = V::template bits_of<4, 15>(words[j.value]);
+        if constexpr (Q::dtype == core::DType::q5_K) {
+          first = V::join(first, V::template bits_of<kGroup, 1, 4>(high[j.value]));
+          second = V::join(second, V::template bits_of<kGroup + 1, 1, 4>(high[j.value]));
+        }
+        constexpr int kStep = 8 * kGroup + decltype(j)::value;
+        put(Index<kStep>{}, first);
+        put(Index<kStep + 8>{}, second);
       });
     });
   } else {
     static_assert(Q::dtype == core::DType::q6_K);
-    unroll<2>([&](auto half) {
+    unroll<2>([&](auto half) __attribute__((always_inline)) {
       Words high[8];
       source.turned(high, offsetof(Block, high_bits) + 32 * half.value);
-      unroll<2>([&](auto side) {
+      unroll<2>([&](auto side) __attribute__((always_inline)) {
         constexpr int kSide = decltype(side)::value;
         Words words[8];
         source.turned(words, offsetof(Block, low_bits) + 64 * half.value + 32 * kSide);
-        unroll<8>([&](auto j) {
-          std::uint8_t* low = out + (32 * half.value + 8 * kSide + j.value) * kWord;
-          V::store_words(low, V::join(V::template bits_of<0, 15>(words[j.value]),
+        unroll<8>([&](auto j) __attribute__((always_inline)) {
+          constexpr int kStep = 32 * decltype(half)::value + 8 * kSide + decltype(j)::value;
+          put(Index<kStep>{}, V::join(V::template bits_of<0, 15>(words[j.value]),
                                       V::template bits_of<2 * kSide, 3, 4>(high[j.value])));
-          V::store_words(low + 16 * kWord, V::join(V::template bits_of<4, 15>(words[j.value]),
-                                                   V::template bits_of<2 * kSide + 4, 3, 4>(high[j.value])));
+          put(Index<kStep + 16>{}, V::join(V::template bits_of<4, 15>(words[j.value]),
+                                           V::template bits_of<2 * kSide + 4, 3, 4>(high[j.value])));
         });
       });
     });
@@ -285,7 +281,10 @@ template <class V, class Q, int vectors, class Source>
 [[gnu::always_inline]] inline void unpack_block(const Strip& out, const Source& source) {
   if constexpr (kHasVectorCode<Q>) {
     scales_of<V, Q, vectors>(out, source);
-    codes_of<V, Q, vectors>(out.codes, source);
+    codes_of<V, Q>(
+        source, [&](auto step, typename V::Words words) __attribute__((always_inline)) {
+          V::store_words(out.codes + step.value * 4 * V::lanes * vectors, words);
+        });
   } else {
     unpack_by_definition<V, Q, vectors>(out, source);
   }

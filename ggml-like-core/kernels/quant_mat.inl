@@ -10,6 +10,7 @@
 #include "ggml-like-core/kernels/kernel_table.h"
 #include "ggml-like-core/kernels/quant_tile.inl"
 #include "ggml-like-core/kernels/row_mat.inl"
+#include "ggml-like-core/kernels/tile_mat.inl"
 
 namespace {
 
@@ -203,8 +204,11 @@ void quant_mat_mul(float* out, std::int64_t out_stride, const void* w, std::size
   const MatArguments m{out,      out_stride, static_cast<const std::uint8_t*>(w),
                        w_stride, rows,       static_cast<const std::uint8_t*>(x),
                        x_stride, tokens,     k};
-  if constexpr (V::row_products && kHasRowCode<Q> && !Source::tiles)
+  if constexpr (Source::tiles) {
+    if (tokens == 1) return tile_product<V, Q>(m, activation_layout_of<K>(k));
+  } else if constexpr (V::row_products && kHasRowCode<Q>) {
     if (tokens == 1) return row_product<typename V::Rows, Q>(m, activation_layout_of<K>(k));
+  }
   quant_product<V, K>(m, &unpack<V, Q, kVectors<V, K>, Source>);
 }
 
