@@ -422,11 +422,11 @@ void Chat::context() {
 void Chat::stats() {
   const auto block = [&](const char* name, int images, double image_s, int prompt, double prompt_s,
                          int reused, int decoded, double decode_s) {
-    const auto rate = [](int n, double s) { return s > 0 ? n / s : 0; };
-    console_.say(fmt::format(
-        "{}\n  pictures {} in {:.2f} s\n  prompt   {} tokens read, {} kept, {:.1f} tok/s\n"
-        "  answer   {} tokens, {:.1f} tok/s\n",
-        name, images, image_s, prompt, reused, rate(prompt, prompt_s), decoded, rate(decoded, decode_s)));
+    console_.say(
+        fmt::format("{}\n  pictures {} in {:.2f} s\n  prompt   {} tokens read, {} kept, {:.1f} tok/s\n"
+                    "  answer   {} tokens, {:.1f} tok/s\n",
+                    name, images, image_s, prompt, reused, tokens_per_second(prompt, prompt_s), decoded,
+                    tokens_per_second(decoded, decode_s)));
   };
   const Turn* turn = dialogue_.last(Role::assistant);
   if (turn != nullptr && turn->stats.is_object()) {

@@ -22,18 +22,6 @@ using chat::Turn;
 constexpr int kReserveShare = 4;  // of the context one part is kept free for the answer
 constexpr std::string_view kThinkEnd = "\n</think>\n\n";
 
-const char* finish_name(FinishReason finish) {
-  switch (finish) {
-    case FinishReason::stop:
-      return "stop";
-    case FinishReason::length:
-      return "length";
-    case FinishReason::cancelled:
-      return "cancelled";
-  }
-  core::bug("unknown finish reason");
-}
-
 std::string speeds_path(const chat::Store& store) { return store.folder() + "/speeds.json"; }
 
 Json read_speeds(const chat::Store& store) {
@@ -41,8 +29,6 @@ Json read_speeds(const chat::Store& store) {
   Json speeds = Json::parse(in, nullptr, false);
   return speeds.is_object() ? speeds : Json::object();
 }
-
-double rate(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0; }
 
 }  // namespace
 
@@ -235,7 +221,7 @@ void Chat::generate_all(Prompt& prompt, chat::ThinkingSplit& split, Turn& turn) 
     if (static_cast<int>(prompt.ids.size()) < room) result = go();
   }
   show(split.finish());
-  if (turn.finish.empty()) turn.finish = finish_name(result.finish);
+  if (turn.finish.empty()) turn.finish = name_of(result.finish);
   console_.end_answer(thinking_tokens);
 }
 
@@ -312,8 +298,9 @@ std::string Chat::stats_line(const SessionStats& before) const {
          fmt::format(
              "prompt {} new, {} kept, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s · context {} of {}",
              prompt, s.reused_tokens - before.reused_tokens,
-             rate(prompt, s.prompt_seconds - before.prompt_seconds), decoded,
-             rate(decoded, s.decode_seconds - before.decode_seconds), session_.length(), session_.context());
+             tokens_per_second(prompt, s.prompt_seconds - before.prompt_seconds), decoded,
+             tokens_per_second(decoded, s.decode_seconds - before.decode_seconds), session_.length(),
+             session_.context());
 }
 
 void Chat::remember_speed(const SessionStats& before) {

@@ -56,29 +56,16 @@ Prompt the_prompt(const Model& model, const RunFlags& flags) {
   return make_prompt(model, question(text, flags.images, flags.system), flags.prompt_form);
 }
 
-const char* finish_text(FinishReason finish) {
-  switch (finish) {
-    case FinishReason::stop:
-      return "stop";
-    case FinishReason::length:
-      return "length";
-    case FinishReason::cancelled:
-      return "cancelled";
-  }
-  core::bug("unknown finish reason");
-}
-
-double rate(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0; }
-
 std::string stats_line(const Session& session, FinishReason finish) {
   const SessionStats& s = session.stats();
   std::string line;
   if (s.images > 0)
     line +=
         fmt::format("{} image{} {:.0f} ms · ", s.images, s.images == 1 ? "" : "s", s.image_seconds * 1000);
-  line += fmt::format("prompt {} tokens, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s · context {} of {}",
-                      s.prompt_tokens, rate(s.prompt_tokens, s.prompt_seconds), s.decoded_tokens,
-                      rate(s.decoded_tokens, s.decode_seconds), session.length(), session.context());
+  line +=
+      fmt::format("prompt {} tokens, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s · context {} of {}",
+                  s.prompt_tokens, tokens_per_second(s.prompt_tokens, s.prompt_seconds), s.decoded_tokens,
+                  tokens_per_second(s.decoded_tokens, s.decode_seconds), session.length(), session.context());
   const core::ProcessMemory memory = core::process_memory();
   line +=
       fmt::format(" · memory {} MB, and {} MB of the file", memory.own / 1'000'000, memory.files / 1'000'000);
@@ -94,11 +81,11 @@ nlohmann::json stats_json(const Session& session) {
           {"image_seconds", s.image_seconds},
           {"prompt_tokens", s.prompt_tokens},
           {"prompt_seconds", s.prompt_seconds},
-          {"prompt_tokens_per_second", rate(s.prompt_tokens, s.prompt_seconds)},
+          {"prompt_tokens_per_second", tokens_per_second(s.prompt_tokens, s.prompt_seconds)},
           {"reused_tokens", s.reused_tokens},
           {"decoded_tokens", s.decoded_tokens},
           {"decode_seconds", s.decode_seconds},
-          {"decode_tokens_per_second", rate(s.decoded_tokens, s.decode_seconds)},
+          {"decode_tokens_per_second", tokens_per_second(s.decoded_tokens, s.decode_seconds)},
           {"context_used", session.length()},
           {"context", session.context()},
           {"memory_bytes", memory.own},
@@ -162,7 +149,7 @@ int run(const RunFlags& flags) {
   if (flags.json) {
     nlohmann::json out = {{"text", result.text},
                           {"ids", result.ids},
-                          {"finish", finish_text(result.finish)},
+                          {"finish", name_of(result.finish)},
                           {"seed", options.sampling->seed},
                           {"stats", stats_json(session)}};
     if (!boxes.is_null()) out["boxes"] = boxes;

@@ -69,6 +69,8 @@ void print(std::string_view text) {
   core::require(written, "standard output: ", std::strerror(errno));
 }
 
+double tokens_per_second(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0; }
+
 std::string bytes_text(double bytes) {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
   std::size_t unit = 0;

@@ -23,6 +23,10 @@ void print(std::string_view text);
 
 // "1.50 GB", "12.3 MB": powers of 1000.
 std::string bytes_text(double bytes);
+
+// 0 where no time has passed.
+double tokens_per_second(int tokens, double seconds);
+
 // "4 s", "2 min 05 s".
 std::string duration_text(double seconds);
 

@@ -50,6 +50,18 @@ class AnswerText {
 
 }  // namespace
 
+std::string_view name_of(FinishReason finish) {
+  switch (finish) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::cancelled:
+      return "cancelled";
+  }
+  core::bug("unknown finish reason");
+}
+
 GenerateResult generate(Timeline& timeline, const LoadedModel& model, const Prompt& prompt,
                         const GenerateOptions& options, const PieceCallback& piece,
                         const RunControl& control) {

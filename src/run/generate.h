@@ -23,6 +23,7 @@ struct GenerateOptions {
 };
 
 enum class FinishReason { stop, length, cancelled };
+std::string_view name_of(FinishReason finish);  // "stop", ...
 
 struct GenerateResult {
   std::string text;                          // whole UTF-8, without special tokens

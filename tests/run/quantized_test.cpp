@@ -157,6 +157,60 @@ TEST(Quantized, smaller_types_cost_more) {
   measure("tiny-vl-moe", "q4_k", "bf16", false);
 }
 
+// What the text model sees of pictures: the rows of the merger and of DeepStack.
+class PictureRows final : public tarsier::ValueObserver {
+ public:
+  bool wants(std::string_view name) const override {
+    return name.ends_with(".merger") || name.find(".deepstack.") != std::string_view::npos;
+  }
+  void value(std::string_view, std::string_view, std::span<const std::int64_t> shape,
+             std::span<const std::byte> bytes) override {
+    std::vector<float> all(bytes.size() / sizeof(float));
+    std::memcpy(all.data(), bytes.data(), bytes.size());
+    const auto width = static_cast<std::ptrdiff_t>(shape.back());
+    for (auto at = all.begin(); at != all.end(); at += width) rows.emplace_back(at, at + width);
+  }
+  std::vector<std::vector<float>> rows;
+};
+
+double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+  double ab = 0;
+  double aa = 0;
+  double bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    ab += double{a[i]} * double{b[i]};
+    aa += double{a[i]} * double{a[i]};
+    bb += double{b[i]} * double{b[i]};
+  }
+  return ab / std::sqrt(aa * bb);
+}
+
+// The fast tower: weights and activations of 8 bits.
+TEST(Quantized, a_tower_in_8_bits_sees_the_same) {
+  constexpr double kLeastCosine = 0.999;
+  for (const char* name : {"tiny-vl-dense", "tiny-vl-moe"}) {
+    const test::ModelFile exact(name);
+    for (const char* type : {"bf16", "q8_0"}) {
+      const test::ModelFile file(name, "f32", type);
+      double least = 1;
+      std::size_t count = 0;
+      for (const test::FixtureCase& c : test::fixture_cases(name)) {
+        PictureRows from;
+        PictureRows to;
+        tarsier::Session(exact.model()).sync(test::fixture_prompt(*exact.model(), c), {.values = &from});
+        tarsier::Session(file.model()).sync(test::fixture_prompt(*file.model(), c), {.values = &to});
+        ASSERT_EQ(from.rows.size(), to.rows.size());
+        count += from.rows.size();
+        for (std::size_t i = 0; i < from.rows.size(); ++i)
+          least = std::min(least, cosine(from.rows[i], to.rows[i]));
+      }
+      std::cout << name << ", vision " << type << ": least cosine " << least << " of " << count << " rows\n";
+      ASSERT_GT(count, 100U);
+      EXPECT_GE(least, kLeastCosine) << name << " " << type;
+    }
+  }
+}
+
 // Rows 16 together are the same weights.
 TEST(Quantized, a_file_of_tiles_gives_the_same_logits_bit_for_bit) {
   for (const char* name : {"tiny-vl-dense", "tiny-vl-moe"}) {
