@@ -13,25 +13,26 @@ namespace core {
 
 class TextList {
  public:
-  class const_iterator {
+  class Iterator {
    public:
     using iterator_category = std::forward_iterator_tag;
     using value_type = std::string_view;
     using difference_type = std::ptrdiff_t;
     using pointer = const std::string_view*;
     using reference = std::string_view;
-    const_iterator() = default;
-    const_iterator(const TextList& list, std::size_t at) : list_(&list), at_(at) {}
+    Iterator() = default;
+    Iterator(const TextList& list, std::size_t at) : list_(&list), at_(at) {}
     std::string_view operator*() const { return (*list_)[at_]; }
-    const_iterator& operator++() { return ++at_, *this; }
-    const_iterator operator++(int) { return {*list_, at_++}; }
-    bool operator==(const const_iterator&) const = default;
+    Iterator& operator++() { return ++at_, *this; }
+    Iterator operator++(int) { return {*list_, at_++}; }
+    bool operator==(const Iterator&) const = default;
 
    private:
     const TextList* list_ = nullptr;
     std::size_t at_ = 0;
   };
-  using iterator = const_iterator;
+  using iterator = Iterator;
+  using const_iterator = Iterator;
   using value_type = std::string_view;
 
   TextList() = default;
@@ -48,8 +49,8 @@ class TextList {
   }
   // Asks the processor for what [] reads.
   void prefetch(std::size_t i) const { __builtin_prefetch(&ends_[i]); }
-  const_iterator begin() const { return {*this, 0}; }
-  const_iterator end() const { return {*this, size()}; }
+  Iterator begin() const { return {*this, 0}; }
+  Iterator end() const { return {*this, size()}; }
 
   void reserve(std::size_t texts) { ends_.reserve(texts); }
   void push_back(std::string_view text) {
