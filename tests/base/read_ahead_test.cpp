@@ -38,8 +38,8 @@ TEST(ReadAhead, puts_everything_into_the_page_tables) {
   const TempFolder folder;
   const core::MappedFile file(big_file(folder));
   const auto bytes = file.bytes();
-  if (::madvise(const_cast<std::byte*>(bytes.data()), 1, 22) != 0)
-    GTEST_SKIP() << "this kernel has no MADV_POPULATE_READ";
+  if (::madvise(const_cast<std::byte*>(bytes.data()), 1, 22) != 0 || !is_present(bytes.data()))
+    GTEST_SKIP() << "this kernel has no MADV_POPULATE_READ (qemu takes the advice and does nothing)";
   file.drop(0, kBytes);
   ASSERT_FALSE(is_present(bytes.data() + kBytes / 2));
   core::ReadAhead ahead({bytes.subspan(5, kBytes - 10000), {}, bytes.last(1)});
