@@ -63,6 +63,8 @@ bool Session::read_all(const Prompt& prompt, const RowLogits& rows, const RunCon
   return timeline_->read_all(prompt, rows, control);
 }
 
+void Session::encode_ahead(std::vector<Media> media) { timeline_->ahead().start(std::move(media)); }
+
 GenerateResult generate(Session& session, const Prompt& prompt, const GenerateOptions& options,
                         const PieceCallback& piece, const RunControl& control) {
   return generate(session.timeline(), session.model().loaded(), prompt, options, piece, control);

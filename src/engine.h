@@ -85,6 +85,10 @@ class Session {
   // Reads the prompt anew and hands out the logits of each row in order.
   bool read_all(const Prompt& prompt, const RowLogits& rows,
                 const RunControl& control = {});  // false: cancelled
+  // Begins to encode the media of a prompt to come, in a thread of the session's own. Every other function
+  // waits for it where it needs one of them, with its progress, and else stops it; so does this one, for
+  // other media. Nothing: stops.
+  void encode_ahead(std::vector<Media> media);
 
  private:
   std::shared_ptr<const Model> model_;

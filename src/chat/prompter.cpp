@@ -121,6 +121,23 @@ Prompt Prompter::build(std::span<const Turn* const> path, const std::string& sys
                       {.video_outer_markers = model_->config().video_outer_markers}, frame, make);
 }
 
+std::vector<Media> Prompter::media_of(std::span<const Attachment> attached) {
+  std::vector<Media> out;
+  std::size_t bytes = 0;
+  for (const Attachment& a : attached) {
+    if (bytes > kKeptBytes) break;
+    const Turn turn{.role = Role::user, .attached = {a}};
+    const Turn* const path[] = {&turn};
+    Prompt prompt = build(path, {}, 0);
+    for (std::vector<Media>* list : {&prompt.images, &prompt.videos})
+      for (Media& m : *list) {
+        bytes += m.patches.values.size() * sizeof(float);
+        out.push_back(std::move(m));
+      }
+  }
+  return out;
+}
+
 Prompter::Result Prompter::make(const Dialogue& dialogue, const Turn* next, int room, int reserve) {
   std::vector<const Turn*> path = dialogue.path();
   if (next != nullptr) path.push_back(next);

@@ -27,6 +27,10 @@ class Prompter {
   // enough leave at once for several questions. Error: the last question alone is too long (found, wanted).
   Result make(const Dialogue& dialogue, const Turn* next, int room, int reserve);
 
+  // What the model will read of these, so that it can be encoded before the question is there: the first
+  // ones, as many as may be remembered at once.
+  std::vector<Media> media_of(std::span<const Attachment> attached);
+
   // Of a picture or clip of this size.
   struct Seen {
     Size size{};  // what the model sees

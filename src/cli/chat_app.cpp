@@ -147,6 +147,22 @@ bool Chat::attach(const std::vector<std::string>& paths, double fps) {
   return all;
 }
 
+void Chat::encode_ahead() {
+  std::string now;
+  for (const Attachment& a : attached_) {
+    const PixelLimits limits = prompter_.limits(a);
+    now += fmt::format("{} {} {} {}\n", a.clip, a.fps, limits.min_pixels, limits.max_pixels);
+    for (const chat::Picture& picture : a.pictures) now += picture.sha256;
+  }
+  if (now == ahead_) return;
+  ahead_ = now;
+  try {
+    session_.encode_ahead(prompter_.media_of(attached_));
+  } catch (const core::Error&) {
+    stop_ahead();  // the question says what is wrong
+  }
+}
+
 bool Chat::ask(const std::string& line) {
   chat::Dropped dropped = chat::take_paths(line);
   if (!attach(dropped.paths)) {
@@ -246,6 +262,7 @@ bool Chat::answer(const Turn* begun, std::optional<chat::Prompter::Result> ready
       (part.thinking ? turn.thinking : turn.text) += part.text;
   }
   const SessionStats before = session_.stats();
+  ahead_.clear();  // what the answer does not need is stopped
   generate_all(made.prompt, split, turn);
   interrupted_ = *signals_.cancel();
   after_answer(turn, before);
@@ -258,6 +275,7 @@ void Chat::after_answer(const Turn& answered, const SessionStats& before) {
   turn.stats = {{"first_token_seconds", first_token_seconds_},
                 {"images", s.images - before.images},
                 {"image_seconds", s.image_seconds - before.image_seconds},
+                {"encoding_seconds", s.encoding_seconds - before.encoding_seconds},
                 {"prompt_tokens", s.prompt_tokens - before.prompt_tokens},
                 {"prompt_seconds", s.prompt_seconds - before.prompt_seconds},
                 {"reused_tokens", s.reused_tokens - before.reused_tokens},
@@ -289,9 +307,14 @@ void Chat::after_answer(const Turn& answered, const SessionStats& before) {
 std::string Chat::stats_line(const SessionStats& before) const {
   const SessionStats& s = session_.stats();
   std::string line;
-  if (const int images = s.images - before.images; images > 0)
-    line += fmt::format("{} image{} {:.0f} ms · ", images, images == 1 ? "" : "s",
-                        (s.image_seconds - before.image_seconds) * 1000);
+  if (const int images = s.images - before.images; images > 0) {
+    const double spent = s.encoding_seconds - before.encoding_seconds;
+    const double waited = s.image_seconds - before.image_seconds;
+    line +=
+        fmt::format("{} image{} {:.0f} ms", images, images == 1 ? "" : "s", std::max(spent, waited) * 1000);
+    if (waited < spent) line += fmt::format(", {:.0f} ms of it waited for", waited * 1000);
+    line += " · ";
+  }
   const int prompt = s.prompt_tokens - before.prompt_tokens;
   const int decoded = s.decoded_tokens - before.decoded_tokens;
   return line +
@@ -310,7 +333,7 @@ void Chat::remember_speed(const SessionStats& before) {
   double patches = 0;
   for (const Attachment& a : question->attached) patches += static_cast<double>(prompter_.seen(a).patches);
   if (patches == 0) return;
-  seconds_per_patch_ = (s.image_seconds - before.image_seconds) / patches;
+  seconds_per_patch_ = (s.encoding_seconds - before.encoding_seconds) / patches;
   if (!keeps_) return;
   try {
     Json speeds = read_speeds(store_);

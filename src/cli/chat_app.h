@@ -40,6 +40,11 @@ class Chat {
   bool load(const std::string& name);
   bool load_latest();
 
+  // Encodes the pictures that wait for a question while a person types it, until a question needs the model.
+  // For every line to come.
+  void encode_ahead();
+  void stop_ahead() { session_.encode_ahead({}); }  // until other pictures wait
+
   bool leaving() const { return leaving_; }
   bool interrupted() const { return interrupted_; }  // the last answer
   // What is to stand in the next line at first: words that could not be sent. Given once.
@@ -106,6 +111,7 @@ class Chat {
   bool keeps_ = true;                        // false: sessions cannot be written, which was said
   std::string last_trouble_;                 // why a record waits
   std::vector<chat::Attachment> attached_;   // to the next question
+  std::string ahead_;                        // what of these is being encoded, or was
   std::string unsent_;
   int dropped_ = 0;
   Clock::time_point asked_;         // when the running answer was asked for

@@ -99,12 +99,16 @@ int talk(Chat& chat, Console& console, const ChatSignals& signals, const Model& 
   if (!trouble.empty()) console.note("what you type is not remembered: " + trouble);
   bool asked_to_leave = false;
   while (!chat.leaving() && !signals.hung_up()) {
+    chat.encode_ahead();
     const terminal::Typed typed = editor.read(console.prompt(), chat.take_unsent());
     if (typed.kind == terminal::Typed::Kind::end) break;
     if (typed.kind == terminal::Typed::Kind::interrupted) {
       if (asked_to_leave && typed.text.empty()) return kInterrupted;
       asked_to_leave = typed.text.empty();
-      if (asked_to_leave) console.note("Ctrl-C again leaves");
+      if (asked_to_leave) {
+        chat.stop_ahead();
+        console.note("Ctrl-C again leaves");
+      }
       continue;
     }
     asked_to_leave = false;

@@ -97,6 +97,7 @@ void ProgressBar::progress(std::string_view step, double done, double total) {
     erase();
     step_ = step;
     begin_ = now;
+    first_done_ = done;
   }
   last_done_ = done;
   if (done >= total) {
@@ -114,7 +115,8 @@ void ProgressBar::progress(std::string_view step, double done, double total) {
 void ProgressBar::draw(double done, double total) {
   const double share = std::clamp(done / total, 0.0, 1.0);
   const std::chrono::duration<double> spent = Clock::now() - begin_;
-  const std::string left = share > 0 ? duration_text(spent.count() * (1 - share) / share) + " left" : "";
+  const double mine = done - first_done_;
+  const std::string left = mine > 0 ? duration_text(spent.count() * (total - done) / mine) + " left" : "";
   const std::string head = fmt::format("{:<8} {:3.0f} % ", step_, share * 100);
   const int width = std::clamp(terminal_columns() - static_cast<int>(head.size() + left.size()) - 5, 4, 40);
   const auto filled = static_cast<std::size_t>(share * width);

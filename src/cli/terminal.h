@@ -49,6 +49,7 @@ class ProgressBar : public core::ProgressObserver {
   bool on_screen_ = false;
   std::string step_;
   double last_done_ = 0;
+  double first_done_ = 0;  // when it was first heard of
   Clock::time_point begin_;
   Clock::time_point last_draw_;
 };

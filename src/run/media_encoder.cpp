@@ -1,6 +1,7 @@
 #include "src/run/media_encoder.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "src/model/vision.h"
@@ -46,14 +47,15 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
         control.progress->progress("image", static_cast<double>(done) + share * static_cast<double>(batch),
                                    static_cast<double>(total));
     };
-    if (!encode_batch(items, std::span(todo).subspan(begin, end - begin), modality, runner, control, progress,
-                      out))
-      return {};
+    const auto started = std::chrono::steady_clock::now();
+    const auto now = std::span(todo).subspan(begin, end - begin);
+    if (!encode_batch(items, now, modality, runner, control, progress, out)) return {};
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    for (const std::size_t i : now) keep(items[i].hash, out[i]);
+    encoded_ += static_cast<int>(now.size());
     done += batch;
     begin = end;
   }
-  for (const std::size_t i : todo) keep(items[i].hash, out[i]);
-  encoded_ += static_cast<int>(todo.size());
   return out;
 }
 

@@ -35,11 +35,13 @@ class MediaEncoder {
   explicit MediaEncoder(const LoadedModel& model) : model_(&model) {}
 
   // Rows of each item, in order; items already known cost nothing. Small items share a run. Empty when
-  // cancelled. modality: "image" or "video", for observers; watching encodes everything anew in one run.
+  // cancelled; what was encoded before that is known. modality: "image" or "video", for observers; watching
+  // encodes everything anew in one run.
   std::vector<std::shared_ptr<const MediaRows>> encode(std::span<const MediaItem> items,
                                                        std::string_view modality, Runner& runner,
                                                        const RunControl& control);
-  int encoded() const { return encoded_; }  // items that were not known
+  int encoded() const { return encoded_; }     // items that were not known
+  double seconds() const { return seconds_; }  // that these took
 
  private:
   using Rows = std::shared_ptr<const MediaRows>;
@@ -56,6 +58,7 @@ class MediaEncoder {
   };
   std::list<Entry> kept_;  // latest first
   int encoded_ = 0;
+  double seconds_ = 0;
 };
 
 }  // namespace tarsier

@@ -54,6 +54,7 @@ Timeline::Timeline(const LoadedModel& model, const SessionOptions& options)
       options_(resolve(model, options)),
       runner_(options.threads, options.isa, options.blas),
       encoder_(model),
+      ahead_(encoder_, runner_),
       cache_(model.config.text, options_.context, *options_.kv_type),
       rope_(model.config.text.rope_theta, model.config.text.head_dim, model.config.text.mrope_section,
             model.weights.rope_factors()) {
@@ -109,6 +110,7 @@ bool Timeline::encode_media(const Prompt& prompt, std::span<const Source> source
   for (std::size_t i = from; i < sources.size(); ++i)
     if (sources[i].item >= 0) needed[static_cast<std::size_t>(sources[i].item)] = 1;
   const Stopwatch watch(stats_.image_seconds);
+  if (!take_back_encoder(prompt, needed, control)) return false;
   std::size_t first = 0;
   for (const auto& [list, modality] :
        {std::pair(&prompt.images, "image"), std::pair(&prompt.videos, "video")}) {
@@ -124,8 +126,20 @@ bool Timeline::encode_media(const Prompt& prompt, std::span<const Source> source
     auto rows = encoder_.encode(items, modality, runner_, control);
     if (rows.empty()) return false;
     for (std::size_t i = 0; i < rows.size(); ++i) media_[places[i]] = std::move(rows[i]);
-    stats_.images = encoder_.encoded();
   }
+  stats_.images = encoder_.encoded();
+  stats_.encoding_seconds = encoder_.seconds();
+  return true;
+}
+
+bool Timeline::take_back_encoder(const Prompt& prompt, std::span<const std::uint8_t> needed,
+                                 const RunControl& control) {
+  const auto media = [&](std::size_t i) -> const Media& {
+    return i < prompt.images.size() ? prompt.images[i] : prompt.videos[i - prompt.images.size()];
+  };
+  for (std::size_t i = 0; i < needed.size(); ++i)
+    if (needed[i] != 0 && ahead_.has(media(i).hash)) return ahead_.finish(control);
+  ahead_.stop();
   return true;
 }
 
@@ -246,6 +260,7 @@ std::span<const float> Timeline::sync(const Prompt& prompt, const RunControl& co
 std::span<const float> Timeline::append(int id, const RunControl& control) {
   core::require(ids_.size() < static_cast<std::size_t>(context()), "the context of ", context(),
                 " tokens is full");
+  ahead_.stop();  // whose runner this needs
   const Stopwatch watch(stats_.decode_seconds);
   const TextConfig& c = model_->config.text;
   const TextPlan& p = plan({.n_tokens = 1, .n_logits = 1});

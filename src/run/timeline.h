@@ -15,6 +15,7 @@
 #include "src/model/rope.h"
 #include "src/model/text.h"
 #include "src/run/control.h"
+#include "src/run/encode_ahead.h"
 #include "src/run/kv_cache.h"
 #include "src/run/media_encoder.h"
 #include "src/run/runner.h"
@@ -37,7 +38,8 @@ struct SessionOptions {
 // What a session has spent since it was made. Seconds of wall time.
 struct SessionStats {
   double image_seconds = 0, prompt_seconds = 0, decode_seconds = 0;
-  int images = 0;  // encoded, not taken from memory
+  double encoding_seconds = 0;  // of the images, also while nobody waited; image_seconds: waited for
+  int images = 0;               // encoded, not taken from memory
   int prompt_tokens = 0, reused_tokens = 0, decoded_tokens = 0;
 };
 
@@ -56,6 +58,7 @@ class Timeline {
   std::span<const float> sync(const Prompt& prompt, const RunControl& control);
   std::span<const float> append(int id, const RunControl& control);
   bool read_all(const Prompt& prompt, const RowLogits& rows, const RunControl& control);
+  EncodeAhead& ahead() { return ahead_; }
 
   // Options with their defaults filled in.
   static SessionOptions resolve(const LoadedModel& model, SessionOptions options);
@@ -78,6 +81,9 @@ class Timeline {
   // Encodes the media of the tokens [from, n) into media_; false when cancelled.
   bool encode_media(const Prompt& prompt, std::span<const Source> sources, std::size_t from,
                     const RunControl& control);
+  // From the thread that encodes ahead: waits where it has what is needed of the prompt, else stops it.
+  bool take_back_encoder(const Prompt& prompt, std::span<const std::uint8_t> needed,
+                         const RunControl& control);
   // Reads the prompt's tokens [begin, end) behind those in the cache.
   bool read(const Prompt& prompt, std::span<const Source> sources, std::span<const Key> keys,
             std::size_t begin, std::size_t end, int n_logits, const RunControl& control,
@@ -89,6 +95,7 @@ class Timeline {
   SessionOptions options_;
   Runner runner_;
   MediaEncoder encoder_;
+  EncodeAhead ahead_;
   KvCache cache_;
   TextRope rope_;
   std::vector<int> ids_;

@@ -245,6 +245,30 @@ TEST_F(ChatWindow, interrupting_stops_a_picture_that_is_encoded) {
   ask(w, "/undo", "its pictures wait for the next question");
 }
 
+TEST_F(ChatWindow, a_picture_is_encoded_while_its_question_is_typed) {
+  Window w(chat("", "TARSIER_ISA=scalar"));
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "/image " + std::string(kPicture), "two-shapes.png 128x96");
+  ask(w, "Describe this image.", "ms of it waited for");
+  EXPECT_THAT(w.screen(), ContainsRegex("1 image [0-9]+ ms, [0-9]+ ms of it waited for"));
+  EXPECT_THAT(w.screen(), HasSubstr(kAnswer));
+  // A slow one: shown while it is waited for, stopped by Ctrl-C, by another size, by the end of the program.
+  ask(w, "/resolution 2500000 3000000", "seen with");
+  ask(w, "/image " + std::string(kPicture), " tokens, about");
+  w.line("Describe this image.");
+  EXPECT_THAT(w.wait_for(" s left"), ContainsRegex("image +[0-9]+ % \\["));
+  w.keys("C-c");
+  ask(w, "/undo", "its pictures wait for the next question");
+  w.keys("C-c");
+  w.wait_for("Ctrl-C again leaves");
+  ask(w, "/resolution auto", "128x96 -> 128x96, 12 tokens", 2);
+  ask(w, "Describe this image.", kAnswer, 2);
+  ask(w, "/resolution 2500000 3000000", "seen with", 2);
+  ask(w, "/image " + std::string(kPicture), " tokens, about", 2);
+  w.line("/quit");
+  EXPECT_THAT(w.wait_for("EXIT"), HasSubstr("EXIT 0"));
+}
+
 TEST_F(ChatWindow, a_loop_is_noticed) {
   Window w(chat(kEndless));
   w.wait_for("Ctrl-D leaves");
@@ -411,6 +435,7 @@ TEST_F(ChatPipe, json_is_one_object_a_line) {
   EXPECT_EQ(events[0]["tokens"], 12);
   EXPECT_EQ(events[1]["text"], kAnswer);
   EXPECT_EQ(events[1]["finish"], "stop");
+  EXPECT_LE(events[1]["stats"]["encoding_seconds"], events[1]["stats"]["image_seconds"]);  // none ahead
   EXPECT_EQ(events[2]["event"], "error");
   EXPECT_EQ(o.err, "");
 }
