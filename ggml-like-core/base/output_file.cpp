@@ -26,22 +26,24 @@ struct Slot {
 constinit std::array<Slot, 8>
     g_slots{};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables): read by signal handlers
 
-void remember(const std::string& path) {
-  for (Slot& slot : g_slots) {
+// The slot taken, -1: none is free.
+int remember(const std::string& path) {
+  for (std::size_t i = 0; i < g_slots.size(); ++i) {
+    Slot& slot = g_slots[i];
     bool expected = false;
     if (path.size() >= slot.path.size() || !slot.used.compare_exchange_strong(expected, true)) continue;
     std::memcpy(slot.path.data(), path.c_str(), path.size() + 1);
     slot.ready.store(true, std::memory_order_release);
-    return;
+    return static_cast<int>(i);
   }
+  return -1;
 }
 
-void forget(const std::string& path) {
-  for (Slot& slot : g_slots) {
-    if (!slot.ready.load(std::memory_order_acquire) || path != slot.path.data()) continue;
-    slot.ready.store(false, std::memory_order_release);
-    slot.used.store(false, std::memory_order_release);
-  }
+void forget(int i) {
+  if (i < 0) return;
+  Slot& slot = g_slots[static_cast<std::size_t>(i)];
+  slot.ready.store(false, std::memory_order_release);
+  slot.used.store(false, std::memory_order_release);
 }
 
 std::filesystem::path folder_of(const std::string& path) {
@@ -66,14 +68,14 @@ OutputFile::OutputFile(const std::string& path, std::uint64_t expected_bytes)
   }
   fd_ = ::open(part_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   require(fd_ >= 0, path, ": cannot be written: ", std::strerror(errno));
-  remember(part_);
+  slot_ = remember(part_);
 }
 
 OutputFile::~OutputFile() {
   if (fd_ < 0) return;
   ::close(fd_);
   ::unlink(part_.c_str());
-  forget(part_);
+  forget(slot_);
 }
 
 void OutputFile::append(std::span<const std::byte> bytes) {
@@ -97,7 +99,7 @@ void OutputFile::commit() {
           ": cannot be put in place: ", std::strerror(errno));
   ::close(fd_);
   fd_ = -1;
-  forget(part_);
+  forget(slot_);
   const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;
   static_cast<void>(::fsync(folder));  // some file systems cannot; the file itself is safe

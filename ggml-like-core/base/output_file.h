@@ -8,8 +8,8 @@
 
 namespace core {
 
-// Not thread-safe, but write_at of disjoint ranges may run in parallel. Destroyed without commit(), or
-// removed by remove_unfinished_outputs(), nothing stays.
+// Not thread-safe, but write_at of disjoint ranges may run in parallel, and so may several files. Destroyed
+// without commit(), or removed by remove_unfinished_outputs(), nothing stays.
 class OutputFile {
  public:
   // Creates path + ".part-PID". expected_bytes: checked against the free space of the file system first (0:
@@ -31,6 +31,7 @@ class OutputFile {
   std::string path_;
   std::string part_;
   int fd_ = -1;
+  int slot_ = -1;  // where the part file is noted for remove_unfinished_outputs()
   std::uint64_t size_ = 0;
 };
 

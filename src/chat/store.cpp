@@ -111,14 +111,18 @@ int open_locked(const std::string& path, int flags, const std::string& name) {
   core::fail("session ", name, " is open in another window");
 }
 
+// Below the folder that the variable names, else below that one in the person's home.
+std::string own_folder(const char* variable, const char* below_home) {
+  const char* given = std::getenv(variable);
+  if (given != nullptr && *given == '/') return std::string(given) + "/tarsier";
+  const char* home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : "") + below_home + "/tarsier";
+}
+
 }  // namespace
 
-std::string state_folder() {
-  const char* state = std::getenv("XDG_STATE_HOME");
-  if (state != nullptr && *state == '/') return std::string(state) + "/tarsier";
-  const char* home = std::getenv("HOME");
-  return std::string(home != nullptr ? home : "") + "/.local/state/tarsier";
-}
+std::string state_folder() { return own_folder("XDG_STATE_HOME", "/.local/state"); }
+std::string cache_folder() { return own_folder("XDG_CACHE_HOME", "/.cache"); }
 
 SessionFile::~SessionFile() { ::close(fd_); }
 

@@ -18,6 +18,8 @@ constexpr int kSessionVersion = 1;
 
 // $XDG_STATE_HOME/tarsier, else ~/.local/state/tarsier.
 std::string state_folder();
+// $XDG_CACHE_HOME/tarsier, else ~/.cache/tarsier: what may be thrown away.
+std::string cache_folder();
 
 struct SessionInfo {
   std::string name;

@@ -274,6 +274,7 @@ void Chat::after_answer(const Turn& answered, const SessionStats& before) {
   const SessionStats& s = session_.stats();
   turn.stats = {{"first_token_seconds", first_token_seconds_},
                 {"images", s.images - before.images},
+                {"images_from_disk", s.images_from_disk - before.images_from_disk},
                 {"image_seconds", s.image_seconds - before.image_seconds},
                 {"encoding_seconds", s.encoding_seconds - before.encoding_seconds},
                 {"prompt_tokens", s.prompt_tokens - before.prompt_tokens},
@@ -307,6 +308,8 @@ void Chat::after_answer(const Turn& answered, const SessionStats& before) {
 std::string Chat::stats_line(const SessionStats& before) const {
   const SessionStats& s = session_.stats();
   std::string line;
+  if (const int found = s.images_from_disk - before.images_from_disk; found > 0)
+    line += fmt::format("{} image{} from disk · ", found, found == 1 ? "" : "s");
   if (const int images = s.images - before.images; images > 0) {
     const double spent = s.encoding_seconds - before.encoding_seconds;
     const double waited = s.image_seconds - before.image_seconds;

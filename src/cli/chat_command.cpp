@@ -6,6 +6,7 @@
 #include <cstring>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ namespace tarsier::cli {
 namespace {
 
 constexpr std::string_view kFence = "\"\"\"";
+constexpr double kCacheGb = 2;
 
 struct ChatFlags {
   SessionFlags session;
@@ -33,6 +35,7 @@ struct ChatFlags {
   int max_tokens = 4096;
   bool latest = false, json = false, keep_nothing = false;
   bool seed_given = false;
+  std::optional<double> cache_gb;
 };
 
 // A text between """ and """ that began in line; more gives the lines that follow, false at the end of input.
@@ -176,6 +179,10 @@ int chat_main(const ChatFlags& flags) {
   options.session = session_options(flags.session);
   options.system = flags.system;
   options.keep = !flags.keep_nothing && (terminal || flags.latest || !flags.load.empty());
+  // What is not to be remembered leaves no trace of its pictures either, unless that is asked for.
+  options.session.row_bytes =
+      static_cast<std::uint64_t>(flags.cache_gb.value_or(options.keep ? kCacheGb : 0) * 1e9);
+  options.session.row_folder = chat::cache_folder() + "/pictures";
   options.settings.sampling = flags.sampling->apply(SamplingOptions::defaults(model->config().generation));
   options.settings.seed_given = flags.seed_given;
   options.settings.max_tokens = flags.max_tokens;
@@ -207,6 +214,14 @@ void add_chat_command(CLI::App& app, Action& action) {
   command->add_flag("--continue", flags->latest, "Go on with the latest session");
   command->add_option("--load", flags->load, "Go on with this session")->type_name("NAME");
   command->add_flag("--no-save", flags->keep_nothing, "Keep no session on disk");
+  command
+      ->add_option(
+          "--disk-cache", flags->cache_gb,
+          "Most GB on disk for what the model made of pictures, so that the same picture costs nothing "
+          "in another session; 0: nothing is kept")
+      ->check(CLI::Range(0.0, 1e6))
+      ->default_str("2 where sessions are saved, else 0")
+      ->type_name("GB");
   command->add_option("--max-tokens", flags->max_tokens, "Most tokens of an answer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str()

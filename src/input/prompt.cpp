@@ -3,12 +3,11 @@
 #include "src/input/prompt.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "ggml-like-core/base/error.h"
+#include "ggml-like-core/base/hash.h"
 #include "src/input/video_frames.h"
 
 namespace tarsier {
@@ -19,35 +18,13 @@ constexpr std::string_view kVideoPad = "<|video_pad|>";
 constexpr std::string_view kVisionStart = "<|vision_start|>";
 constexpr std::string_view kVisionEnd = "<|vision_end|>";
 
-// Not for adversaries: equal pictures have equal hashes, others almost surely not.
-class Hash {
- public:
-  void add(std::uint64_t word) {
-    state_ = std::rotl(state_ ^ (word * 0x9e3779b97f4a7c15ULL), 29) * 0xbf58476d1ce4e5b9ULL;
-  }
-  std::uint64_t value() const {
-    std::uint64_t x = state_;
-    x = (x ^ (x >> 32)) * 0x94d049bb133111ebULL;
-    return x ^ (x >> 29);
-  }
-
- private:
-  std::uint64_t state_ = 0x243f6a8885a308d3ULL;
-};
-
 std::uint64_t content_hash(const Patches& patches) {
-  Hash hash;
+  core::Hash hash;
   for (const int n :
        {patches.grid.t, patches.grid.h, patches.grid.w, patches.resized.height, patches.resized.width})
     hash.add(static_cast<std::uint64_t>(n));
   hash.add(patches.values.size());
-  const std::size_t n = patches.values.size();
-  for (std::size_t i = 0; i + 1 < n; i += 2) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, &patches.values[i], sizeof word);
-    hash.add(word);
-  }
-  if (n % 2 != 0) hash.add(std::bit_cast<std::uint32_t>(patches.values[n - 1]));
+  hash.add(std::as_bytes(std::span(patches.values)));
   return hash.value();
 }
 

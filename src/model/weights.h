@@ -28,6 +28,7 @@ class Weights {
   // What divides the frequencies of the rotary embedding; empty: nothing.
   std::span<const float> rope_factors() const;
   std::uint64_t bytes() const { return bytes_; }
+  const std::map<std::string, core::Weight, std::less<>>& all() const { return weights_; }
 
  private:
   std::map<std::string, core::Weight, std::less<>> weights_;

@@ -29,6 +29,14 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
       out[i] = known->rows;
       continue;
     }
+    if (store_ != nullptr && control.values == nullptr) {
+      out[i] = store_->find(items[i].hash, shape_of(items[i]));
+      if (out[i] != nullptr) {
+        keep(items[i].hash, out[i]);
+        ++found_;
+        continue;
+      }
+    }
     todo.push_back(i);
     total += items[i].patches->grid.patches();
   }
@@ -51,7 +59,10 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     const auto now = std::span(todo).subspan(begin, end - begin);
     if (!encode_batch(items, now, modality, runner, control, progress, out)) return {};
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    for (const std::size_t i : now) keep(items[i].hash, out[i]);
+    for (const std::size_t i : now) {
+      if (store_ != nullptr) store_->keep(items[i].hash, shape_of(items[i]), *out[i]);
+      keep(items[i].hash, out[i]);
+    }
     encoded_ += static_cast<int>(now.size());
     done += batch;
     begin = end;
@@ -85,22 +96,29 @@ bool MediaEncoder::encode_batch(std::span<const MediaItem> items, std::span<cons
 
   std::vector<core::Value> features{plan.merger};
   features.insert(features.end(), plan.deepstack.begin(), plan.deepstack.end());
-  const std::int64_t hidden = config.out_hidden_size;
   std::int64_t first = 0;
   for (const std::size_t i : todo) {
     auto rows = std::make_shared<MediaRows>();
-    rows->hidden = hidden;
-    rows->rows = items[i].patches->grid.patches() / config.spatial_merge_unit();
+    const RowsShape shape = shape_of(items[i]);
+    rows->hidden = shape.hidden;
+    rows->rows = shape.rows;
     for (const core::Value feature : features) {
       const std::span<const float> all = runner.output(plan.plan, feature);
-      const auto mine = all.subspan(static_cast<std::size_t>(first * hidden),
-                                    static_cast<std::size_t>(rows->rows * hidden));
+      const auto mine = all.subspan(static_cast<std::size_t>(first * shape.hidden),
+                                    static_cast<std::size_t>(shape.rows * shape.hidden));
       rows->values.insert(rows->values.end(), mine.begin(), mine.end());
     }
     first += rows->rows;
     out[i] = std::move(rows);
   }
   return true;
+}
+
+RowsShape MediaEncoder::shape_of(const MediaItem& item) const {
+  const VisionConfig& config = model_->config.vision;
+  return {.rows = item.patches->grid.patches() / config.spatial_merge_unit(),
+          .hidden = config.out_hidden_size,
+          .features = 1 + static_cast<std::int64_t>(config.deepstack_visual_indexes.size())};
 }
 
 void MediaEncoder::keep(std::uint64_t hash, Rows rows) {

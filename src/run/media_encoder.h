@@ -29,10 +29,25 @@ struct MediaItem {
   std::uint64_t hash;  // of content and size
 };
 
+struct RowsShape {
+  std::int64_t rows, hidden, features;
+  std::size_t values() const { return static_cast<std::size_t>(rows * hidden * features); }
+};
+
+// Where rows may lie when they are not in memory.
+class RowStore {
+ public:
+  virtual ~RowStore() = default;
+  virtual std::shared_ptr<const MediaRows> find(std::uint64_t hash, const RowsShape& shape) = 0;  // or null
+  virtual void keep(std::uint64_t hash, const RowsShape& shape, const MediaRows& rows) = 0;
+};
+
 // Remembers the last rows, up to a size. Not thread-safe.
 class MediaEncoder {
  public:
-  explicit MediaEncoder(const LoadedModel& model) : model_(&model) {}
+  // store: may be null.
+  explicit MediaEncoder(const LoadedModel& model, std::unique_ptr<RowStore> store = {})
+      : model_(&model), store_(std::move(store)) {}
 
   // Rows of each item, in order; items already known cost nothing. Small items share a run. Empty when
   // cancelled; what was encoded before that is known. modality: "image" or "video", for observers; watching
@@ -41,6 +56,7 @@ class MediaEncoder {
                                                        std::string_view modality, Runner& runner,
                                                        const RunControl& control);
   int encoded() const { return encoded_; }     // items that were not known
+  int found() const { return found_; }         // items that the store had
   double seconds() const { return seconds_; }  // that these took
 
  private:
@@ -49,15 +65,17 @@ class MediaEncoder {
   bool encode_batch(std::span<const MediaItem> items, std::span<const std::size_t> todo,
                     std::string_view modality, Runner& runner, const RunControl& control,
                     const std::function<void(double)>& progress, std::vector<Rows>& out) const;
+  RowsShape shape_of(const MediaItem& item) const;
   void keep(std::uint64_t hash, Rows rows);
 
   const LoadedModel* model_;
+  std::unique_ptr<RowStore> store_;
   struct Entry {
     std::uint64_t hash;
     Rows rows;
   };
   std::list<Entry> kept_;  // latest first
-  int encoded_ = 0;
+  int encoded_ = 0, found_ = 0;
   double seconds_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "ggml-like-core/base/error.h"
+#include "src/run/row_files.h"
 
 namespace tarsier {
 namespace {
@@ -27,6 +28,13 @@ class Stopwatch {
   double* seconds_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
+
+std::unique_ptr<RowStore> row_store(const LoadedModel& model, const SessionOptions& options,
+                                    const char* kernels) {
+  // The bits that OpenBLAS gives depend on what else is encoded at once.
+  if (options.row_folder.empty() || options.row_bytes == 0 || options.blas) return nullptr;
+  return std::make_unique<RowFiles>(model, options.row_folder, options.row_bytes, kernels);
+}
 
 }  // namespace
 
@@ -53,7 +61,7 @@ Timeline::Timeline(const LoadedModel& model, const SessionOptions& options)
     : model_(&model),
       options_(resolve(model, options)),
       runner_(options.threads, options.isa, options.blas),
-      encoder_(model),
+      encoder_(model, row_store(model, options, runner_.table().name)),
       ahead_(encoder_, runner_),
       cache_(model.config.text, options_.context, *options_.kv_type),
       rope_(model.config.text.rope_theta, model.config.text.head_dim, model.config.text.mrope_section,
@@ -128,6 +136,7 @@ bool Timeline::encode_media(const Prompt& prompt, std::span<const Source> source
     for (std::size_t i = 0; i < rows.size(); ++i) media_[places[i]] = std::move(rows[i]);
   }
   stats_.images = encoder_.encoded();
+  stats_.images_from_disk = encoder_.found();
   stats_.encoding_seconds = encoder_.seconds();
   return true;
 }

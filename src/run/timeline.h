@@ -31,7 +31,9 @@ struct SessionOptions {
   // f32, f16 or bf16 (the same 16 bits: quant/kv_block.h), q8_0, q4_0. Default: f32 for a model stored in
   // F32, else f16, and q8_0 where the context is over 8,192 tokens.
   std::optional<core::DType> kv_type;
-  std::string isa;    // kernel table; empty: TARSIER_ISA, or the best
+  std::string isa;         // kernel table; empty: TARSIER_ISA, or the best
+  std::string row_folder;  // where rows of pictures are kept for other sessions; empty: nowhere
+  std::uint64_t row_bytes = 2'000'000'000;  // of the folder at most
   bool blas = false;  // float products by OpenBLAS: an independent check; bits then depend on chunks
 };
 
@@ -40,6 +42,7 @@ struct SessionStats {
   double image_seconds = 0, prompt_seconds = 0, decode_seconds = 0;
   double encoding_seconds = 0;  // of the images, also while nobody waited; image_seconds: waited for
   int images = 0;               // encoded, not taken from memory
+  int images_from_disk = 0;     // not encoded either
   int prompt_tokens = 0, reused_tokens = 0, decoded_tokens = 0;
 };
 

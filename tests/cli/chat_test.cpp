@@ -41,8 +41,9 @@ class ChatWindow : public testing::Test {
   std::string chat(const std::string& flags = {}, const std::string& environment = {}) const {
     return "cd " + quoted(TARSIER_SOURCE) +
            " && exec env -u WAYLAND_DISPLAY -u DISPLAY HOME=" + quoted(folder_.path()) +
-           " XDG_STATE_HOME=" + quoted(folder_ / "state") + " " + environment + " " + quoted(TARSIER_BUILD) +
-           "/tarsier chat -m " + quoted(model()) + " --temperature 0 " + flags;
+           " XDG_STATE_HOME=" + quoted(folder_ / "state") + " XDG_CACHE_HOME=" + quoted(folder_ / "cache") +
+           " " + environment + " " + quoted(TARSIER_BUILD) + "/tarsier chat -m " + quoted(model()) +
+           " --temperature 0 " + flags;
   }
   static void ask(Window& window, const std::string& question, const std::string& expected, int times = 1) {
     window.line(question);
@@ -267,6 +268,19 @@ TEST_F(ChatWindow, a_picture_is_encoded_while_its_question_is_typed) {
   ask(w, "/image " + std::string(kPicture), " tokens, about", 2);
   w.line("/quit");
   EXPECT_THAT(w.wait_for("EXIT"), HasSubstr("EXIT 0"));
+}
+
+TEST_F(ChatWindow, a_picture_seen_before_comes_from_disk) {
+  for (int round = 0; round < 3; ++round) {
+    Window w(chat(round == 2 ? "--no-save" : ""));
+    w.wait_for("Ctrl-D leaves");
+    ask(w, "Describe this image. " + std::string(kPicture), "context 40 of");
+    EXPECT_THAT(w.screen(), HasSubstr(kAnswer));
+    EXPECT_THAT(w.screen(), HasSubstr(round == 1 ? "1 image from disk" : "1 image "));
+    EXPECT_EQ(Window::count(w.screen(), "from disk"), round == 1 ? 1 : 0);
+    w.line("/quit");
+    w.wait_for("EXIT");
+  }
 }
 
 TEST_F(ChatWindow, a_loop_is_noticed) {
