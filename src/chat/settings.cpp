@@ -18,6 +18,8 @@ constexpr ChatField kChatFields[] = {
     {"max-tokens", "Most tokens of an answer", &Settings::max_tokens},
     {"markdown", "on: answers are formatted; off: shown as the model writes them", &Settings::markdown},
     {"loops", "on: an answer that repeats itself without end is stopped", &Settings::loops},
+    {"keep-cache", "on: the KV cache is kept with the session, and going on with it reads nothing again",
+     &Settings::keep_cache},
     {"show-thinking", "on: thinking is shown as it comes; off: folded to a line", &Settings::show_thinking},
     {"think-budget", "Tokens after which thinking is ended; 0: never", &Settings::think_budget},
     {"pictures", "How pictures are shown: auto, kitty, iterm, sixel, blocks, none", &Settings::pictures},

@@ -15,6 +15,7 @@ struct Settings {
   int max_tokens = 4096;
   bool markdown = true;
   bool loops = true;           // a looping answer is stopped
+  bool keep_cache = false;     // with the session, so that going on reads nothing again
   bool show_thinking = false;  // else folded
   int think_budget = 0;        // tokens; 0: no end is set
   std::string pictures = "auto";

@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEnding = ".jsonl";
+constexpr const char* kCacheEnding = ".kv";
 constexpr std::size_t kLongestName = 100;  // bytes
 constexpr mode_t kPrivate = 0600;
 
@@ -217,7 +218,12 @@ void Store::rename(SessionFile& file, const std::string& name) const {
     core::fail(to, ": ", reason());
   }
   ::unlink(from.c_str());
+  ::rename(cache_path(file.name_).c_str(), cache_path(name).c_str());
   file.name_ = name;
+}
+
+std::string Store::cache_path(const std::string& name) const {
+  return fs::path(session_path(name)).replace_extension(kCacheEnding);
 }
 
 std::vector<SessionInfo> Store::sessions() const {

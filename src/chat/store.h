@@ -70,6 +70,8 @@ class Store {
   LoadedSession load(const std::string& name) const;
   // Gives the open session another name. Error: taken.
   void rename(SessionFile& file, const std::string& name) const;
+  // Where the KV cache of a session lies, if it is kept.
+  std::string cache_path(const std::string& name) const;
 
   std::vector<SessionInfo> sessions() const;  // latest first
   std::optional<std::string> latest() const;

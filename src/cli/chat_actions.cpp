@@ -330,6 +330,7 @@ void Chat::clear() {
   const chat::RecordSink sink = dialogue_.sink();
   const std::string system = dialogue_.system();
   const auto settings = dialogue_.settings();
+  keep_cache();
   file_.reset();
   dialogue_ = {};
   if (!system.empty()) dialogue_.set_system(system);
@@ -364,6 +365,10 @@ void Chat::set(const std::string& arguments) {
       change_setting(settings_, options_.settings, name, "");
       throw;
     }
+  }
+  if (name == "keep-cache") {
+    cache_changed_ = true;
+    if (!settings_.keep_cache && file_ != nullptr) std::filesystem::remove(store_.cache_path(file_->name()));
   }
   dialogue_.set(name, given.size() > 1 ? given[1] : "");
   for (const chat::SettingRow& row : chat::setting_rows(settings_))
@@ -466,6 +471,7 @@ void Chat::save(const std::string& name) {
   core::require(file_ != nullptr, "the session cannot be written");
   if (file_->name() != name) store_.rename(*file_, name);
   console_.note("saved as " + name + "; it goes on being saved");
+  keep_cache();
 }
 
 void Chat::sessions() {

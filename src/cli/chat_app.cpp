@@ -262,6 +262,7 @@ bool Chat::answer(const Turn* begun, std::optional<chat::Prompter::Result> ready
       (part.thinking ? turn.thinking : turn.text) += part.text;
   }
   const SessionStats before = session_.stats();
+  cache_changed_ = true;
   ahead_.clear();  // what the answer does not need is stopped
   generate_all(made.prompt, split, turn);
   interrupted_ = *signals_.cancel();
@@ -351,9 +352,34 @@ void Chat::remember_speed(const SessionStats& before) {
   }
 }
 
+void Chat::keep_cache() {
+  if (!settings_.keep_cache || !cache_changed_ || file_ == nullptr || session_.length() == 0) return;
+  cache_changed_ = false;
+  try {
+    const std::uint64_t bytes = session_.timeline().save(store_.cache_path(file_->name()));
+    console_.note(fmt::format("the cache of {} tokens is kept with the session: {}", session_.length(),
+                              bytes_text(static_cast<double>(bytes))));
+  } catch (const core::Error& e) {
+    console_.note(fmt::format("the cache is not kept: {}", e.what()));
+  }
+}
+
+void Chat::take_cache(const std::string& session) {
+  const std::string path = store_.cache_path(session);
+  cache_changed_ = true;
+  if (!std::filesystem::exists(path)) return;
+  try {
+    session_.timeline().restore(path);
+    cache_changed_ = false;
+  } catch (const core::Error& e) {
+    console_.note(fmt::format("the conversation is read again: {}", e.what()));
+  }
+}
+
 bool Chat::load(const std::string& name) {
   try {
     core::require(keeps_, "sessions are not kept here");
+    keep_cache();
     chat::LoadedSession loaded = store_.load(name);
     for (const std::string& notice : loaded.notices) console_.error(notice);
     file_ = std::move(loaded.file);
@@ -362,6 +388,7 @@ bool Chat::load(const std::string& name) {
     dialogue_ = std::move(loaded.dialogue);
     dialogue_.watch(sink);
     take_settings_of_dialogue();
+    take_cache(name);
     dropped_ = 0;
     const Turn* question = dialogue_.last(Role::user);
     console_.note(fmt::format("session {}: {} turns{}", name, dialogue_.path().size(),

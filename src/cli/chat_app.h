@@ -45,6 +45,9 @@ class Chat {
   void encode_ahead();
   void stop_ahead() { session_.encode_ahead({}); }  // until other pictures wait
 
+  // Writes the KV cache beside the session where that is wanted: before the session is left.
+  void keep_cache();
+
   bool leaving() const { return leaving_; }
   bool interrupted() const { return interrupted_; }  // the last answer
   // What is to stand in the next line at first: words that could not be sent. Given once.
@@ -91,6 +94,7 @@ class Chat {
   void sessions();
   void export_to(const std::string& path);
 
+  void take_cache(const std::string& session);
   void open_session();  // where records go from now on
   void take_settings_of_dialogue();
   const chat::Turn& last_answer() const;         // Error: there is none
@@ -111,6 +115,7 @@ class Chat {
   bool keeps_ = true;                        // false: sessions cannot be written, which was said
   std::string last_trouble_;                 // why a record waits
   std::vector<chat::Attachment> attached_;   // to the next question
+  bool cache_changed_ = false;               // since it was written or read
   std::string ahead_;                        // what of these is being encoded, or was
   std::string unsent_;
   int dropped_ = 0;

@@ -191,8 +191,11 @@ int chat_main(const ChatFlags& flags) {
   if (flags.latest && !chat.load_latest() && !terminal) return kFailed;
   if (!flags.load.empty() && !chat.load(flags.load)) return kFailed;
   if (!chat.attach(flags.images) && !terminal) return kFailed;
-  if (terminal) return talk(chat, console, signals, *model);
-  return flags.prompts.empty() ? read_lines(chat, signals, std::cin) : ask_prompts(chat, flags, signals);
+  const int code = terminal                ? talk(chat, console, signals, *model)
+                   : flags.prompts.empty() ? read_lines(chat, signals, std::cin)
+                                           : ask_prompts(chat, flags, signals);
+  chat.keep_cache();
+  return code;
 }
 
 }  // namespace

@@ -63,6 +63,12 @@ class Timeline {
   bool read_all(const Prompt& prompt, const RowLogits& rows, const RunControl& control);
   EncodeAhead& ahead() { return ahead_; }
 
+  // The tokens that were read and their keys and values, into a file; its bytes. Error: it cannot be written.
+  std::uint64_t save(const std::string& path) const;
+  // As it was when it was saved. Error: another model, type or version, too many tokens, damage; the timeline
+  // is as before then.
+  void restore(const std::string& path);
+
   // Options with their defaults filled in.
   static SessionOptions resolve(const LoadedModel& model, SessionOptions options);
 

@@ -283,6 +283,41 @@ TEST_F(ChatWindow, a_picture_seen_before_comes_from_disk) {
   }
 }
 
+TEST_F(ChatWindow, the_cache_of_a_session_is_kept_where_that_is_wanted) {
+  const auto again = [&](const std::string& flags, const std::string& question, const std::string& expected) {
+    Window w(chat("--disk-cache 0 --continue " + flags));
+    w.wait_for("the last question was");
+    ask(w, question, expected);
+    w.line("/quit");
+    return w.wait_for("EXIT");
+  };
+  {
+    Window w(chat(kPicture));
+    ask(w, "/set keep-cache on", "keep-cache on");
+    ask(w, "Describe this image.", "context 40 of");
+    ask(w, "/save first", "saved as first");
+    EXPECT_THAT(w.wait_for("is kept with the session"), HasSubstr("the cache of 40 tokens is kept"));
+    ask(w, "/save mine", "saved as mine");
+    w.line("/quit");
+    EXPECT_EQ(Window::count(w.wait_for("EXIT"), "is kept with the session"), 1);  // nothing was read since
+  }
+  const std::string path = folder_ / "state/tarsier/sessions/mine.kv";
+  ASSERT_TRUE(std::filesystem::exists(path));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "state/tarsier/sessions/first.kv"));
+  // Neither picture nor text is read again, and the new cache is kept.
+  std::string screen = again("", "How many shapes are there?", " 40 kept");
+  EXPECT_THAT(screen, Not(HasSubstr("1 image")));
+  EXPECT_THAT(screen, ContainsRegex("the cache of [5-9][0-9] tokens is kept"));
+  // One notice, and everything is read, where it does not fit or is damaged.
+  screen = again("--kv-type q4", "How many shapes are there?", " 0 kept");
+  EXPECT_EQ(Window::count(screen, "the conversation is read again"), 1);
+  EXPECT_THAT(screen, HasSubstr("1 image"));
+  std::ofstream(path) << "damaged";
+  screen = again("", "/set keep-cache off", "keep-cache off");
+  EXPECT_THAT(screen, HasSubstr("mine.kv: found 7 "));
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
 TEST_F(ChatWindow, a_loop_is_noticed) {
   Window w(chat(kEndless));
   w.wait_for("Ctrl-D leaves");
