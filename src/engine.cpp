@@ -57,7 +57,7 @@ std::span<const float> Session::sync(const Prompt& prompt, const RunControl& con
   return timeline_->sync(prompt, control);
 }
 std::span<const float> Session::append(int id, const RunControl& control) {
-  return timeline_->append(id, control);
+  return timeline_->append({&id, 1}, control);
 }
 bool Session::read_all(const Prompt& prompt, const RowLogits& rows, const RunControl& control) {
   return timeline_->read_all(prompt, rows, control);

@@ -22,6 +22,8 @@ constexpr ChatField kChatFields[] = {
      &Settings::keep_cache},
     {"show-thinking", "on: thinking is shown as it comes; off: folded to a line", &Settings::show_thinking},
     {"think-budget", "Tokens after which thinking is ended; 0: never", &Settings::think_budget},
+    {"speculate", "on: tokens that the text suggests are read several at once; the answer is the same",
+     &Settings::speculate},
     {"pictures", "How pictures are shown: auto, kitty, iterm, sixel, blocks, none", &Settings::pictures},
 };
 

@@ -426,24 +426,24 @@ void Chat::context() {
 
 void Chat::stats() {
   const auto block = [&](const char* name, int images, double image_s, int prompt, double prompt_s,
-                         int reused, int decoded, double decode_s) {
+                         int reused, int decoded, double decode_s, int proposed, int accepted) {
     console_.say(
         fmt::format("{}\n  pictures {} in {:.2f} s\n  prompt   {} tokens read, {} kept, {:.1f} tok/s\n"
-                    "  answer   {} tokens, {:.1f} tok/s\n",
+                    "  answer   {} tokens, {:.1f} tok/s{}\n",
                     name, images, image_s, prompt, reused, tokens_per_second(prompt, prompt_s), decoded,
-                    tokens_per_second(decoded, decode_s)));
+                    tokens_per_second(decoded, decode_s), guesses_text(proposed, accepted)));
   };
   const Turn* turn = dialogue_.last(Role::assistant);
   if (turn != nullptr && turn->stats.is_object()) {
     const Json& s = turn->stats;
     block("last answer", s.value("images", 0), s.value("image_seconds", 0.0), s.value("prompt_tokens", 0),
           s.value("prompt_seconds", 0.0), s.value("reused_tokens", 0), s.value("decoded_tokens", 0),
-          s.value("decode_seconds", 0.0));
+          s.value("decode_seconds", 0.0), s.value("proposed_tokens", 0), s.value("accepted_tokens", 0));
     console_.say(fmt::format("  first    token after {:.2f} s\n", s.value("first_token_seconds", 0.0)));
   }
   const SessionStats& s = session_.stats();
   block("since the start", s.images, s.image_seconds, s.prompt_tokens, s.prompt_seconds, s.reused_tokens,
-        s.decoded_tokens, s.decode_seconds);
+        s.decoded_tokens, s.decode_seconds, s.proposed_tokens, s.accepted_tokens);
   const MemoryNeed need = memory_need(*model_, options_.session);
   console_.say(fmt::format("memory\n  weights {}, KV cache {}\n",
                            bytes_text(static_cast<double>(need.weights)),

@@ -205,6 +205,7 @@ void Chat::generate_all(Prompt& prompt, chat::ThinkingSplit& split, Turn& turn) 
   };
   GenerateOptions options;
   options.sampling = settings_.sampling;
+  options.speculate = settings_.speculate;
   if (!settings_.seed_given) options.sampling->seed = std::random_device{}();
   options.enough = [&](int id) {
     if (first_token_seconds_ == 0)
@@ -283,6 +284,8 @@ void Chat::after_answer(const Turn& answered, const SessionStats& before) {
                 {"reused_tokens", s.reused_tokens - before.reused_tokens},
                 {"decoded_tokens", s.decoded_tokens - before.decoded_tokens},
                 {"decode_seconds", s.decode_seconds - before.decode_seconds},
+                {"proposed_tokens", s.proposed_tokens - before.proposed_tokens},
+                {"accepted_tokens", s.accepted_tokens - before.accepted_tokens},
                 {"context_used", session_.length()},
                 {"context", session_.context()}};
   remember_speed(before);
@@ -323,11 +326,13 @@ std::string Chat::stats_line(const SessionStats& before) const {
   const int decoded = s.decoded_tokens - before.decoded_tokens;
   return line +
          fmt::format(
-             "prompt {} new, {} kept, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s · context {} of {}",
+             "prompt {} new, {} kept, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s{} · context {} of {}",
              prompt, s.reused_tokens - before.reused_tokens,
              tokens_per_second(prompt, s.prompt_seconds - before.prompt_seconds), decoded,
-             tokens_per_second(decoded, s.decode_seconds - before.decode_seconds), session_.length(),
-             session_.context());
+             tokens_per_second(decoded, s.decode_seconds - before.decode_seconds),
+             guesses_text(s.proposed_tokens - before.proposed_tokens,
+                          s.accepted_tokens - before.accepted_tokens),
+             session_.length(), session_.context());
 }
 
 void Chat::remember_speed(const SessionStats& before) {

@@ -36,6 +36,7 @@ struct ChatFlags {
   bool latest = false, json = false, keep_nothing = false;
   bool seed_given = false;
   std::optional<double> cache_gb;
+  bool speculate = true;
 };
 
 // A text between """ and """ that began in line; more gives the lines that follow, false at the end of input.
@@ -187,6 +188,7 @@ int chat_main(const ChatFlags& flags) {
   options.settings.seed_given = flags.seed_given;
   options.settings.max_tokens = flags.max_tokens;
   options.settings.pictures = flags.pictures;
+  options.settings.speculate = flags.speculate;
   Chat chat(model, options, console, signals);
   if (flags.latest && !chat.load_latest() && !terminal) return kFailed;
   if (!flags.load.empty() && !chat.load(flags.load)) return kFailed;
@@ -238,6 +240,7 @@ void add_chat_command(CLI::App& app, Action& action) {
   command->add_flag("--json", flags->json, "Print one JSON object a line: pictures, answers, notes, errors");
   flags->sampling = std::make_unique<SamplingFlags>(*command);
   add_session_flags(*command, flags->session);
+  add_speculate_flag(*command, flags->speculate);
   command->footer(
       "Examples:\n"
       "  tarsier chat -m model.gguf cat.jpg\n"

@@ -52,6 +52,15 @@ core::DType kv_type_named(const std::string& name) {
   return *dtype;
 }
 
+void add_on_off_flag(CLI::App& app, const std::string& name, const char* meaning, bool& value) {
+  app.add_option_function<std::string>(
+         name, [&value](const std::string& given) { value = given == "on"; }, meaning)
+      ->check(CLI::IsMember({"on", "off"}))
+      ->default_str(value ? "on" : "off")
+      ->type_name("on|off")
+      ->group("Machine");
+}
+
 }  // namespace
 
 void add_model_flag(CLI::App& app, SessionFlags& flags) {
@@ -90,6 +99,14 @@ void add_session_flags(CLI::App& app, SessionFlags& flags) {
       ->default_str("f16, q8 over 8192 tokens; f32 for a model stored in f32")
       ->type_name("TYPE")
       ->group("Machine");
+}
+
+void add_speculate_flag(CLI::App& app, bool& speculate) {
+  add_on_off_flag(
+      app, "--speculate",
+      "Read tokens that prompt and answer suggest together with the one before them: the same answer, "
+      "sooner where text repeats",
+      speculate);
 }
 
 SessionOptions session_options(const SessionFlags& flags, std::size_t expected) {

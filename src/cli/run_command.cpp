@@ -31,6 +31,7 @@ struct RunFlags {
   std::string system, prompt, messages, save_boxes;
   std::vector<std::string> stop;
   int max_tokens = 1024;
+  bool speculate = true;
   bool prompt_given = false;
   bool json = false;
   bool raw = false;
@@ -63,9 +64,10 @@ std::string stats_line(const Session& session, FinishReason finish) {
     line +=
         fmt::format("{} image{} {:.0f} ms · ", s.images, s.images == 1 ? "" : "s", s.image_seconds * 1000);
   line +=
-      fmt::format("prompt {} tokens, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s · context {} of {}",
+      fmt::format("prompt {} tokens, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s{} · context {} of {}",
                   s.prompt_tokens, tokens_per_second(s.prompt_tokens, s.prompt_seconds), s.decoded_tokens,
-                  tokens_per_second(s.decoded_tokens, s.decode_seconds), session.length(), session.context());
+                  tokens_per_second(s.decoded_tokens, s.decode_seconds),
+                  guesses_text(s.proposed_tokens, s.accepted_tokens), session.length(), session.context());
   const core::ProcessMemory memory = core::process_memory();
   line +=
       fmt::format(" · memory {} MB, and {} MB of the file", memory.own / 1'000'000, memory.files / 1'000'000);
@@ -86,6 +88,8 @@ nlohmann::json stats_json(const Session& session) {
           {"decoded_tokens", s.decoded_tokens},
           {"decode_seconds", s.decode_seconds},
           {"decode_tokens_per_second", tokens_per_second(s.decoded_tokens, s.decode_seconds)},
+          {"proposed_tokens", s.proposed_tokens},
+          {"accepted_tokens", s.accepted_tokens},
           {"context_used", session.length()},
           {"context", session.context()},
           {"memory_bytes", memory.own},
@@ -135,6 +139,7 @@ int run(const RunFlags& flags) {
   options.sampling = flags.sampling->apply(defaults);
   options.max_tokens = flags.max_tokens;
   options.stop = flags.stop;
+  options.speculate = flags.speculate;
   const Prompt prompt = the_prompt(*model, flags);
   Session session(
       model, session_options(flags.session, prompt.ids.size() + static_cast<std::size_t>(flags.max_tokens)));
@@ -193,6 +198,7 @@ void add_run_command(CLI::App& app, Action& action) {
   flags->sampling = std::make_unique<SamplingFlags>(*command);
   add_prompt_flags(*command, flags->prompt_form);
   add_session_flags(*command, flags->session);
+  add_speculate_flag(*command, flags->speculate);
   command->footer(
       "Examples:\n"
       "  tarsier run -m model.gguf --image cat.jpg --prompt 'What is this?'\n"

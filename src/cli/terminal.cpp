@@ -71,6 +71,10 @@ void print(std::string_view text) {
 
 double tokens_per_second(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0; }
 
+std::string guesses_text(int proposed, int accepted) {
+  return proposed > 0 ? fmt::format(" ({} of {} guesses right)", accepted, proposed) : "";
+}
+
 std::string bytes_text(double bytes) {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
   std::size_t unit = 0;

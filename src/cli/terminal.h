@@ -26,6 +26,8 @@ std::string bytes_text(double bytes);
 
 // 0 where no time has passed.
 double tokens_per_second(int tokens, double seconds);
+// " (12 of 20 guesses right)" of SessionStats; nothing where none was made.
+std::string guesses_text(int proposed, int accepted);
 
 // "4 s", "2 min 05 s".
 std::string duration_text(double seconds);

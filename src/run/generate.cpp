@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ggml-like-core/base/error.h"
+#include "src/run/prompt_lookup.h"
 
 namespace tarsier {
 namespace {
@@ -77,32 +78,60 @@ GenerateResult generate(Timeline& timeline, const LoadedModel& model, const Prom
     return std::find(defaults.eos_token_id.begin(), defaults.eos_token_id.end(), id) !=
            defaults.eos_token_id.end();
   };
-
-  std::span<const float> logits = timeline.sync(prompt, control);
-  for (bool stopped = false; !stopped;) {
-    if (logits.empty()) {
-      result.finish = FinishReason::cancelled;
-      break;
-    }
+  // In the timeline: all but the token taken last.
+  const auto length = [&] { return static_cast<int>(prompt.ids.size() + result.ids.size()) - 1; };
+  // Chooses the token that the logits are of. False: the answer ends with it.
+  const auto take = [&](std::span<const float> logits) {
     scratch.assign(logits.begin(), logits.end());
     const int id = sampler.next(scratch, model.tokenizer.size());
     const TokenScore score = token_score(logits, id);
     result.ids.push_back(id);
     result.log_probs.push_back(score.log_prob);
     result.entropies.push_back(score.entropy);
-    if (options.stop_at_end_of_turn && end_of_turn(id)) break;
-    if (!model.tokenizer.is_special(id)) stopped = text.push(utf8.push(model.tokenizer.token_bytes(id)));
-    if (stopped) break;
+    if (options.stop_at_end_of_turn && end_of_turn(id)) return false;
+    if (!model.tokenizer.is_special(id) && text.push(utf8.push(model.tokenizer.token_bytes(id))))
+      return false;
     if (options.enough && options.enough(id)) {
       result.finish = FinishReason::cancelled;
-      break;
+      return false;
     }
-    if (static_cast<int>(result.ids.size()) == options.max_tokens ||
-        static_cast<int>(timeline.ids().size()) == timeline.context()) {
+    if (static_cast<int>(result.ids.size()) == options.max_tokens || length() == timeline.context()) {
       result.finish = FinishReason::length;
-      break;
+      return false;
     }
-    logits = timeline.append(id, control);
+    return true;
+  };
+
+  // Guesses are read together with the token before them. The rows of logits go through the sampler one by
+  // one as long as the guess before was right, so the answer is the one without guesses.
+  const bool guesses = options.speculate && timeline.exact_in_company() && control.forced_experts == nullptr;
+  PromptLookup lookup(prompt.ids);
+  std::vector<int> run;  // what was read at once: the token taken last, and guesses
+  const auto vocab = static_cast<std::size_t>(model.config.text.vocab_size);
+  std::span<const float> logits = timeline.sync(prompt, control);
+  for (;;) {
+    bool more = !logits.empty();
+    if (!more) result.finish = FinishReason::cancelled;
+    std::size_t row = 0;
+    for (; more; ++row) {
+      more = take(logits.subspan(row * vocab, vocab));
+      lookup.push(result.ids.back());
+      if (!more || row + 1 >= run.size() || run[row + 1] != result.ids.back()) break;
+      if (control.cancel == nullptr || !control.cancel->load(std::memory_order_relaxed)) continue;
+      result.finish = FinishReason::cancelled;
+      more = false;
+    }
+    if (!result.ids.empty()) timeline.truncate(static_cast<std::size_t>(length()));
+    if (!more) break;
+    lookup.judge(static_cast<int>(row));
+    run.assign(1, result.ids.back());
+    if (guesses) {
+      const int room = timeline.context() - length() - 1;
+      const int wanted = options.max_tokens - static_cast<int>(result.ids.size()) - 1;
+      const auto guess = lookup.guess(std::min(room, wanted));
+      run.insert(run.end(), guess.begin(), guess.end());
+    }
+    logits = timeline.append(run, control);
   }
   text.push(utf8.flush());
   result.text = text.finish();

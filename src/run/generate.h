@@ -20,6 +20,9 @@ struct GenerateOptions {
   bool stop_at_end_of_turn = true;
   // Sees every token as it is taken; true ends the answer behind it, as cancelled.
   std::function<bool(int id)> enough;
+  // Tokens that prompt and answer suggest are read together with the one before them: less time where text
+  // repeats, the same answer (run/prompt_lookup.h).
+  bool speculate = true;
 };
 
 enum class FinishReason { stop, length, cancelled };

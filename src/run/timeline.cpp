@@ -12,8 +12,9 @@ namespace {
 constexpr int kDefaultContext = 8192;
 constexpr int kChunk = 512;
 constexpr int kMoeChunk = 2048;
-constexpr int kScoreChunk = 64;    // rows whose logits are held at once
-constexpr std::size_t kPlans = 4;  // kept: one token, a chunk, the rest of a prompt, one with pictures
+constexpr int kScoreChunk = 64;  // rows whose logits are held at once
+// Kept: one token, with three numbers of guesses, a chunk, the rest of a prompt, one with pictures.
+constexpr std::size_t kPlans = 7;
 
 class Stopwatch {
  public:
@@ -226,10 +227,10 @@ bool Timeline::read(const Prompt& prompt, std::span<const Source> sources, std::
   return true;
 }
 
-std::span<const float> Timeline::logits(int row) const {
+std::span<const float> Timeline::logits(int row, int n_rows) const {
   const auto vocab = static_cast<std::size_t>(model_->config.text.vocab_size);
   return runner_.output(last_plan_->plan, last_plan_->logits)
-      .subspan(static_cast<std::size_t>(row) * vocab, vocab);
+      .subspan(static_cast<std::size_t>(row) * vocab, static_cast<std::size_t>(n_rows) * vocab);
 }
 
 std::span<const float> Timeline::sync(const Prompt& prompt, const RunControl& control) {
@@ -266,38 +267,62 @@ std::span<const float> Timeline::sync(const Prompt& prompt, const RunControl& co
   return logits(last_plan_->options.n_logits - 1);
 }
 
-std::span<const float> Timeline::append(int id, const RunControl& control) {
-  core::require(ids_.size() < static_cast<std::size_t>(context()), "the context of ", context(),
+std::span<const float> Timeline::append(std::span<const int> ids, const RunControl& control) {
+  const std::size_t n = ids.size();
+  core::require(n <= static_cast<std::size_t>(context()) - ids_.size(), "the context of ", context(),
                 " tokens is full");
   ahead_.stop();  // whose runner this needs
   const Stopwatch watch(stats_.decode_seconds);
   const TextConfig& c = model_->config.text;
-  const TextPlan& p = plan({.n_tokens = 1, .n_logits = 1});
-  decode_.id = id;
-  decode_.cos.resize(static_cast<std::size_t>(c.head_dim));
-  decode_.sin.resize(static_cast<std::size_t>(c.head_dim));
-  rope_.table(decode_.cos.data(), decode_.sin.data(), next_position_, next_position_, next_position_);
+  const TextPlan& p = plan({.n_tokens = static_cast<int>(n), .n_logits = static_cast<int>(n)});
+  const auto head_dim = static_cast<std::size_t>(c.head_dim);
+  decode_.ids.assign(ids.begin(), ids.end());
+  decode_.rows.resize(n);
+  decode_.cos.resize(n * head_dim);
+  decode_.sin.resize(n * head_dim);
+  for (std::size_t i = 0; i < n; ++i) {
+    decode_.rows[i] = static_cast<std::int32_t>(i);
+    const std::int32_t at = next_position_ + decode_.rows[i];
+    rope_.table(&decode_.cos[i * head_dim], &decode_.sin[i * head_dim], at, at, at);
+  }
   core::Bindings& b = decode_.bindings;
   b.kv = cache_.view(static_cast<int>(ids_.size()));
-  b.bind(p.ids, &decode_.id);
+  b.bind(p.ids, decode_.ids.data());
   b.bind(p.rope_cos, decode_.cos.data());
   b.bind(p.rope_sin, decode_.sin.data());
-  b.bind(p.last_rows, &decode_.row);
+  b.bind(p.last_rows, decode_.rows.data());
   for (std::size_t layer = 0; layer < p.forced.size(); ++layer) {
     if (!p.forced[layer].present()) continue;
-    const std::size_t at = ids_.size() * static_cast<std::size_t>(c.moe.num_experts_per_tok);
-    const bool forced = control.forced_experts != nullptr && at < (*control.forced_experts)[layer].size();
+    const auto top_k = static_cast<std::size_t>(c.moe.num_experts_per_tok);
+    const std::size_t at = ids_.size() * top_k;
+    const bool forced =
+        control.forced_experts != nullptr && at + n * top_k <= (*control.forced_experts)[layer].size();
     b.bind(p.forced[layer], forced ? (*control.forced_experts)[layer].data() + at : nullptr);
   }
   RunControl quiet = control;
   quiet.values = nullptr;
   if (!runner_.run(p.plan, b, quiet)) return {};
   last_plan_ = &p;
-  ids_.push_back(id);
-  keys_.push_back({.id = id});
-  ++next_position_;
-  ++stats_.decoded_tokens;
-  return logits(0);
+  for (const int id : ids) {
+    ids_.push_back(id);
+    keys_.push_back({.id = id});
+  }
+  next_position_ += static_cast<int>(n);
+  stats_.decoded_tokens += static_cast<int>(n);
+  stats_.proposed_tokens += static_cast<int>(n) - 1;
+  stats_.accepted_tokens += static_cast<int>(n) - 1;
+  return logits(0, static_cast<int>(n));
+}
+
+void Timeline::truncate(std::size_t length) {
+  const auto taken_back = static_cast<int>(ids_.size() - length);
+  core::bug_if(taken_back < 0 || (taken_back > 0 && taken_back > last_plan_->options.n_logits),
+               "more tokens taken back than the latest append has read");
+  ids_.resize(length);
+  keys_.resize(length);
+  next_position_ -= taken_back;
+  stats_.decoded_tokens -= taken_back;
+  stats_.accepted_tokens -= taken_back;
 }
 
 bool Timeline::read_all(const Prompt& prompt, const RowLogits& rows, const RunControl& control) {

@@ -44,6 +44,8 @@ struct SessionStats {
   int images = 0;               // encoded, not taken from memory
   int images_from_disk = 0;     // not encoded either
   int prompt_tokens = 0, reused_tokens = 0, decoded_tokens = 0;
+  int proposed_tokens = 0,
+      accepted_tokens = 0;  // guesses read with a decoded token; right ones, decoded, too
 };
 
 // The logits of one row of a prompt.
@@ -59,7 +61,13 @@ class Timeline {
   const SessionStats& stats() const { return stats_; }
 
   std::span<const float> sync(const Prompt& prompt, const RunControl& control);
-  std::span<const float> append(int id, const RunControl& control);
+  // Reads text tokens behind those in the cache. Returns their logits [ids.size() * vocab_size], as if each
+  // were read alone.
+  std::span<const float> append(std::span<const int> ids, const RunControl& control);
+  // Takes back tokens of the latest append, so that length are left.
+  void truncate(std::size_t length);
+  // Whether the bits of a token's logits are the same in whatever company it is read.
+  bool exact_in_company() const { return !options_.blas; }
   bool read_all(const Prompt& prompt, const RowLogits& rows, const RunControl& control);
   EncodeAhead& ahead() { return ahead_; }
 
@@ -98,7 +106,7 @@ class Timeline {
             std::size_t begin, std::size_t end, int n_logits, const RunControl& control,
             const std::function<void(double)>& progress);
   const TextPlan& plan(const TextPlanOptions& options);
-  std::span<const float> logits(int row) const;
+  std::span<const float> logits(int row, int n_rows = 1) const;
 
   const LoadedModel* model_;
   SessionOptions options_;
@@ -115,8 +123,8 @@ class Timeline {
   std::vector<std::shared_ptr<const MediaRows>> media_;  // of the prompt being read, images then videos
   std::vector<std::unique_ptr<TextPlan>> plans_;
   const TextPlan* last_plan_ = nullptr;  // whose logits are in the runner's memory
-  struct Decode {                        // what one more token needs, so that nothing is allocated for it
-    std::int32_t id = 0, row = 0;
+  struct Decode {                        // what append needs, so that nothing is allocated for one more token
+    std::vector<std::int32_t> ids, rows;
     std::vector<float> cos, sin;
     core::Bindings bindings;
   } decode_;
