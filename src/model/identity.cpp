@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <vector>
 
 #include "ggml-like-core/base/hash.h"
 
@@ -11,16 +12,16 @@ namespace {
 constexpr std::size_t kSample = 256;  // bytes in the middle of a tensor
 
 template <class T>
-struct is_list : std::false_type {};
-template <class T>
-struct is_list<std::vector<T>> : std::true_type {};
-
-template <class T>
-std::uint64_t bits(T x) {
+void add(core::Hash& hash, T x) {
   if constexpr (std::is_floating_point_v<T>)
-    return std::bit_cast<std::uint64_t>(static_cast<double>(x));
+    hash.add(std::bit_cast<std::uint64_t>(static_cast<double>(x)));
   else
-    return static_cast<std::uint64_t>(x);
+    hash.add(static_cast<std::uint64_t>(x));
+}
+template <class T>
+void add(core::Hash& hash, const std::vector<T>& list) {
+  hash.add(list.size());
+  for (const T x : list) add(hash, x);
 }
 
 }  // namespace
@@ -29,12 +30,7 @@ std::uint64_t identity(const LoadedModel& model, Part part) {
   core::Hash hash;
   config_fields(model.config, [&](std::string_view key, std::string_view, const auto& field) {
     hash.add(key);
-    if constexpr (is_list<std::decay_t<decltype(field)>>::value) {
-      hash.add(field.size());
-      for (const auto x : field) hash.add(bits(x));
-    } else {
-      hash.add(bits(field));
-    }
+    add(hash, field);
   });
   for (const auto& [name, weight] : model.weights.all()) {
     if (is_vision_name(name) != (part == Part::vision)) continue;
