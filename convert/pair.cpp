@@ -1,5 +1,6 @@
 #include "convert/pair.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <numeric>
 #include <utility>
@@ -195,7 +196,13 @@ ConvertResult split_pair(const SplitOptions& options, core::ProgressObserver* pr
   core::require(options.text != options.mmproj, options.text, ": cannot be both files of a pair");
   const ModelFiles files(options.source);
   const Config config = read_config(files);
-  const Problems problems = not_in_a_pair(config, read_tokenizer(files.text()));
+  Problems problems = not_in_a_pair(config, read_tokenizer(files.text()));
+  const auto& stored = files.text().tensors();
+  const auto own = std::find_if(stored.begin(), stored.end(),
+                                [](const core::GgufTensor& t) { return core::info(t.dtype).is_own(); });
+  if (own != stored.end())
+    problems.push_back(own->name + " is " + std::string(core::info(own->dtype).name) +
+                       ", wanted a type that llama.cpp reads: tarsier quantize makes one");
   if (!problems.empty()) core::fail(listed(options.source + " cannot be split into a pair:", problems));
   const auto specs = tensor_specs(config);
   ConvertResult result;

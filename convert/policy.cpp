@@ -31,6 +31,10 @@ constexpr std::array kPresets = {
     TypePreset{"q4_0", DType::q4_0, DType::q8_0, DType::q4_0, DType::q4_0, 2},
     TypePreset{"iq4_nl", DType::iq4_nl, DType::q8_0, DType::iq4_nl, DType::iq4_nl, 25},
     TypePreset{"mxfp4", DType::mxfp4, DType::q8_0, DType::q8_0, DType::q8_0, 38},
+    TypePreset{"x4", DType::x4, DType::x5, DType::x6, DType::x5, 504},
+    TypePreset{"x5", DType::x5, DType::x6, DType::x6, DType::x6, 505},
+    TypePreset{"x6", DType::x6, DType::x6, DType::x6, DType::x6, 506},
+    TypePreset{"x8", DType::x8, DType::x8, DType::x8, DType::x8, 508},
 };
 
 // What stands in where a row is no multiple of the block, the first that fits.

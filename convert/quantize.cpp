@@ -17,7 +17,8 @@ const TypePreset* preset_or_same(const std::string& name) {
 
 ConvertResult quantize(const QuantizeOptions& options, core::ProgressObserver* progress) {
   const TypePreset* text = preset_or_same(options.type);
-  const TypePreset* vision = preset_or_same(options.vision_type);
+  const std::string unless_given = text == nullptr ? "same" : ConvertOptions{}.vision_type;
+  const TypePreset* vision = preset_or_same(options.vision_type.empty() ? unless_given : options.vision_type);
   refuse_overwriting(options.output, options.source);
   const ModelFiles files(options.source);
   const core::GgufReader& file = files.text();

@@ -10,10 +10,10 @@
 namespace tarsier {
 
 struct QuantizeOptions {
-  std::string source;         // the file to read
-  std::string output;         // the file to write
-  std::string type = "q8_0";  // a preset's name, or "same": as the source has it
-  std::string vision_type = "bf16";
+  std::string source;                         // the file to read
+  std::string output;                         // the file to write
+  std::string type = "q8_0";                  // a preset's name, or "same": as the source has it
+  std::string vision_type;                    // the same list; empty: "same" where type is, else "bf16"
   bool tiles = false;                         // rows 16 together (quant/tile.h)
   int threads = 0;                            // 0: all cores
   const std::atomic<bool>* cancel = nullptr;  // set: stops with Error "cancelled"; nothing stays

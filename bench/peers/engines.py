@@ -54,7 +54,10 @@ class Tarsier:
         self.program, self.models = options.tarsier, models
 
     def variants(self, row, files):
-        """The files that the peers read, or our own of 4 bits where those cannot be read."""
+        """The files that the peers read, or our own where the row wants it or those cannot be read."""
+        if row.own:
+            yield " and ".join(row.own), ["-m", self.models.convert(row.model, *row.own)]
+            return
         if files:
             pair = ["-m", files[0], "--mmproj", files[1]]
             try:

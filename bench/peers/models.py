@@ -51,8 +51,8 @@ class Models:
         script = os.path.join(ROOT, "tests/oracle/make_checkpoint.py")
         return self.made(shape, lambda path: run([self.python, script, path, *SHAPES[shape], "--tokenizer", self.tokenizer()]))
 
-    def convert(self, shape, kind):
-        return self.made(f"{shape}-{kind}.gguf", lambda path: run([self.tarsier, "convert", self.checkpoint(shape), "-o", path, "--type", kind, "--vision-type", "bf16"]))
+    def convert(self, shape, kind, tower="bf16"):
+        return self.made(f"{shape}-{kind}-{tower}.gguf", lambda path: run([self.tarsier, "convert", self.checkpoint(shape), "-o", path, "--type", kind, "--vision-type", tower]))
 
     def pair(self, shape):
         """-> (text model in bf16, vision tower in bf16) as llama.cpp reads them."""

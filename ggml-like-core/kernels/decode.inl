@@ -107,10 +107,31 @@ struct TileSource {
   }
 };
 
+// X4 to X8.
+template <class Q>
+inline constexpr bool kHasSignedScales = Q::dtype == core::DType::x4 || Q::dtype == core::DType::x5 ||
+                                         Q::dtype == core::DType::x6 || Q::dtype == core::DType::x8;
+// Nibbles of two groups of 32 together, in 32 bytes.
+template <class Q>
+inline constexpr bool kHasPairsOfGroups = Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K ||
+                                          (kHasSignedScales<Q> && Q::dtype != core::DType::x8);
+template <class Q>
+inline constexpr bool kHasFifthBits = Q::dtype == core::DType::q5_K || Q::dtype == core::DType::x5;
+
+// The codes of X4 for its nibbles.
+struct X4Codes {
+  std::uint8_t of[16];
+  constexpr X4Codes() : of{} {
+    for (int i = 0; i < 16; ++i)
+      of[i] = static_cast<std::uint8_t>(core::kX4Values[i] + natural_offset<core::X4>());
+  }
+};
+inline constexpr X4Codes kX4Codes;
+
 template <class Q>
 inline constexpr bool kHasVectorCode =
     Q::dtype == core::DType::q8_0 || Q::dtype == core::DType::q4_0 || Q::dtype == core::DType::q4_K ||
-    Q::dtype == core::DType::q5_K || Q::dtype == core::DType::q6_K;
+    Q::dtype == core::DType::q5_K || Q::dtype == core::DType::q6_K || kHasSignedScales<Q>;
 
 // The codes of one block of V::lanes rows: put(Index<k / 4>, words) for each four of k, in any order.
 template <class V, class Q, class Source, class Put>
@@ -118,11 +139,14 @@ template <class V, class Q, class Source, class Put>
   using Block = typename Q::Block;
   using Words = typename V::Words;
   static_assert(kHasVectorCode<Q>);
-  if constexpr (Q::dtype == core::DType::q8_0) {
-    Words words[8];
-    source.turned(words, offsetof(Block, q));
-    unroll<8>([&](auto j) __attribute__((always_inline)) {
-      put(j, kSigned<V, Q> ? words[j.value] : V::flip_sign(words[j.value]));  // q + 128
+  if constexpr (Q::dtype == core::DType::q8_0 || Q::dtype == core::DType::x8) {
+    unroll<Q::block_len / 32>([&](auto g) __attribute__((always_inline)) {
+      Words words[8];
+      source.turned(words, offsetof(Block, q) + 32 * g.value);
+      unroll<8>([&](auto j) __attribute__((always_inline)) {
+        put(Index<8 * decltype(g)::value + decltype(j)::value>{},
+            kSigned<V, Q> ? words[j.value] : V::flip_sign(words[j.value]));  // q + 128
+      });
     });
   } else if constexpr (Q::dtype == core::DType::q4_0) {
     Words words[8];
@@ -131,19 +155,28 @@ template <class V, class Q, class Source, class Put>
       put(j, V::template bits_of<0, 15>(words[j.value]));
       put(Index<4 + decltype(j)::value>{}, V::template bits_of<4, 15>(words[j.value]));
     });
-  } else if constexpr (Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K) {
+  } else if constexpr (kHasPairsOfGroups<Q>) {
     Words high[8];
-    if constexpr (Q::dtype == core::DType::q5_K) source.turned(high, offsetof(Block, high_bits));
+    if constexpr (kHasFifthBits<Q>) source.turned(high, offsetof(Block, high_bits));
     unroll<4>([&](auto pair) __attribute__((always_inline)) {
       constexpr int kGroup = 2 * decltype(pair)::value;
+      if constexpr (Q::dtype == core::DType::x6)
+        if constexpr (kGroup % 4 == 0) source.turned(high, offsetof(Block, two_bits) + 8 * kGroup);
       Words words[8];
       source.turned(words, offsetof(Block, nibbles) + 16 * kGroup);
       unroll<8>([&](auto j) __attribute__((always_inline)) {
         auto first = V::template bits_of<0, 15>(words[j.value]);
         auto second = V::template bits_of<4, 15>(words[j.value]);
-        if constexpr (Q::dtype == core::DType::q5_K) {
+        if constexpr (kHasFifthBits<Q>) {
           first = V::join(first, V::template bits_of<kGroup, 1, 4>(high[j.value]));
           second = V::join(second, V::template bits_of<kGroup + 1, 1, 4>(high[j.value]));
+        } else if constexpr (Q::dtype == core::DType::x6) {
+          constexpr int kBit = 2 * (kGroup % 4);
+          first = V::join(first, V::template bits_of<kBit, 3, 4>(high[j.value]));
+          second = V::join(second, V::template bits_of<kBit + 2, 3, 4>(high[j.value]));
+        } else if constexpr (Q::dtype == core::DType::x4) {
+          first = V::lookup(first, kX4Codes.of);
+          second = V::lookup(second, kX4Codes.of);
         }
         constexpr int kStep = 8 * kGroup + decltype(j)::value;
         put(Index<kStep>{}, first);
@@ -178,6 +211,31 @@ template <class V, class Q, int vectors, class Source>
   constexpr int kNext = V::lanes * vectors;
   if constexpr (Q::dtype == core::DType::q8_0 || Q::dtype == core::DType::q4_0) {
     V::store(out.d, source.halves(offsetof(Block, scale_f16)));
+  } else if constexpr (kHasSignedScales<Q>) {
+    // The f16 scale, the high two bits of sub-scales, and their low four, in the first 8 bytes of every row.
+    static_assert(offsetof(Block, scale_f16) == 0 && offsetof(Block, scales_high) == 2 &&
+                  offsetof(Block, scales_low) == 4);
+    typename V::Words head[8];
+    source.turned_16(head, 0);
+    const auto both = V::to_i32(head[0]);
+    const auto low = V::to_i32(head[1]);
+    V::store(out.d, V::low_f16(both));
+    typename V::i32 scale[8];
+    unroll<8>([&](auto g) {
+      constexpr int kGroup = decltype(g)::value;
+      const auto high = V::and_i32(V::template shift_right<12 + 2 * kGroup>(both), 0x30U);
+      scale[kGroup] = V::sub_i32(V::or_i32(V::and_i32(V::template shift_right<4 * kGroup>(low), 0xfU), high),
+                                 V::set_i32(32));
+      V::store_i32(out.scales + kGroup * kNext, V::to_scale(scale[kGroup]));
+    });
+    if constexpr (kOffset<V, Q> != 0) {
+      constexpr int kShift = __builtin_ctz(kOffset<V, Q>);
+      unroll<4>([&](auto pair) {
+        V::store_i32(out.mins + pair.value * kNext,
+                     V::or_i32(V::and_i32(V::template shift_left<kShift>(scale[2 * pair.value]), 0xffffU),
+                               V::template shift_left<16 + kShift>(scale[2 * pair.value + 1])));
+      });
+    }
   } else if constexpr (Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K) {
     // The first 16 bytes of every row: both f16 scales, then 12 bytes of packed 6-bit ones (scale_min_k4,
     // here four groups at once: one byte of a lane each).

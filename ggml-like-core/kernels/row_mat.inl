@@ -11,8 +11,8 @@ namespace {
 
 // Formats that row_sum knows.
 template <class Q>
-inline constexpr bool kHasRowCode =
-    Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K || Q::dtype == core::DType::q6_K;
+inline constexpr bool kHasRowCode = Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K ||
+                                    Q::dtype == core::DType::q6_K || kHasSignedScales<Q>;
 
 // The activations of one block.
 struct RowView {
@@ -21,9 +21,19 @@ struct RowView {
 };
 
 // 32 codes of 8 bits times 32 activations at q, as sums of V::Pairs.
-template <class V>
+template <class V, bool is_signed = false>
 [[gnu::always_inline]] inline typename V::Pairs dot_32(typename V::Words codes, const std::uint8_t* q) {
-  return V::template dot_each<false>(codes, V::load_bytes(q));
+  return V::template dot_each<is_signed>(codes, V::load_bytes(q));
+}
+
+// The sub-scales of an X block as 16-bit integers, twice.
+template <class V, class Q>
+[[gnu::always_inline]] inline typename V::Words row_signed_scales(const std::uint8_t* block) {
+  using Block = typename Q::Block;
+  std::uint8_t low[4];
+  __builtin_memcpy(low, block + offsetof(Block, scales_low), sizeof low);
+  return V::widen_8_signed_bytes(
+      core::signed_scales(low, read<std::uint16_t>(block + offsetof(Block, scales_high))));
 }
 
 // The sum over one block of codes * sub-scale * x, in parts: the lanes of `sum` add up to it. What the offset
@@ -33,25 +43,51 @@ template <class V, class Q>
                                                       [[maybe_unused]] typename V::i32& low) {
   using Block = typename Q::Block;
   auto sum = V::set_i32(0);
-  if constexpr (Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K) {
-    const auto packed = core::scales_min_k4(block + offsetof(Block, scales));
-    const auto scales = V::widen_8_bytes(packed.scales);
-    low = V::dot_8_bytes(packed.mins, x.sums);
+  if constexpr (Q::dtype == core::DType::x8) {
+    static_assert(kSigned<V, Q>);
+    const auto scales = row_signed_scales<V, Q>(block);
+    unroll<8>([&](auto g) __attribute__((always_inline)) {
+      const auto codes = V::load_bytes(block + offsetof(Block, q) + 32 * g.value);
+      sum = V::add_scaled(sum, dot_32<V, true>(codes, x.q + 32 * g.value),
+                          V::template both_of<decltype(g)::value>(scales));
+    });
+    return sum;
+  } else if constexpr (kHasPairsOfGroups<Q>) {
+    typename V::Words scales;
+    if constexpr (kHasSignedScales<Q>) {
+      scales = row_signed_scales<V, Q>(block);
+    } else {
+      const auto packed = core::scales_min_k4(block + offsetof(Block, scales));
+      scales = V::widen_8_bytes(packed.scales);
+      low = V::dot_8_bytes(packed.mins, x.sums);
+    }
     typename V::Words high{};
-    if constexpr (Q::dtype == core::DType::q5_K) high = V::load_bytes(block + offsetof(Block, high_bits));
+    if constexpr (kHasFifthBits<Q>) high = V::load_bytes(block + offsetof(Block, high_bits));
     unroll<4>([&](auto pair) __attribute__((always_inline)) {
       constexpr int kGroup = 2 * decltype(pair)::value;
+      if constexpr (Q::dtype == core::DType::x6)
+        if constexpr (kGroup % 4 == 0) high = V::load_bytes(block + offsetof(Block, two_bits) + 8 * kGroup);
       const auto nibbles = V::load_bytes(block + offsetof(Block, nibbles) + 16 * kGroup);
       auto first = V::template bits_of<0, 15>(nibbles);
       auto second = V::template bits_of<4, 15>(nibbles);
-      if constexpr (Q::dtype == core::DType::q5_K) {
+      if constexpr (kHasFifthBits<Q>) {
         first = V::join(first, V::template bits_of<kGroup, 1, 4>(high));
         second = V::join(second, V::template bits_of<kGroup + 1, 1, 4>(high));
+      } else if constexpr (Q::dtype == core::DType::x6) {
+        first = V::join(first, V::template bits_of<2 * (kGroup % 4), 3, 4>(high));
+        second = V::join(second, V::template bits_of<2 * (kGroup % 4) + 2, 3, 4>(high));
+      } else if constexpr (Q::dtype == core::DType::x4) {
+        first = V::lookup(first, kX4Codes.of);
+        second = V::lookup(second, kX4Codes.of);
       }
       const std::uint8_t* q = x.q + 32 * kGroup;
       sum = V::add_scaled(sum, dot_32<V>(first, q), V::template both_of<kGroup>(scales));
       sum = V::add_scaled(sum, dot_32<V>(second, q + 32), V::template both_of<kGroup + 1>(scales));
     });
+    if constexpr (kHasSignedScales<Q>) {
+      constexpr int kShift = __builtin_ctz(kOffset<V, Q>);
+      sum = V::sub_i32(sum, V::template shift_left<kShift>(V::dot_8_halves(scales, x.sums)));
+    }
     return sum;
   } else {
     static_assert(Q::dtype == core::DType::q6_K);

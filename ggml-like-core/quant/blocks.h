@@ -350,6 +350,62 @@ struct TQ2_0 {
   static_assert(sizeof(Block) == 66, "on-disk layout");
 };
 
+// Our own formats of 4 to 8 bits: 8 groups of 32, weight = scale * (s[g] - 32) * value; s of 6 bits, 4 in
+// scales_low, 2 in scales_high (signed_scales). Value: v[nibble] with v 16 values within 6 bits that stand
+// closer near 0 (kX4Values), nibbles as in Q4_K.
+struct X4 {
+  static constexpr DType dtype = DType::x4;
+  static constexpr const char* name = "X4";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16, scales_high;
+    std::uint8_t scales_low[4];
+    std::uint8_t nibbles[128];
+  };
+  static_assert(sizeof(Block) == 136, "on-disk layout");
+};
+
+// Value: q - 16, nibbles and high_bits as in Q5_K.
+struct X5 {
+  static constexpr DType dtype = DType::x5;
+  static constexpr const char* name = "X5";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16, scales_high;
+    std::uint8_t scales_low[4];
+    std::uint8_t high_bits[32];
+    std::uint8_t nibbles[128];
+  };
+  static_assert(sizeof(Block) == 168, "on-disk layout");
+};
+
+// Value: q - 32, the lowest 4 bits as in Q4_K, the others in two_bits as in Q2_K.
+struct X6 {
+  static constexpr DType dtype = DType::x6;
+  static constexpr const char* name = "X6";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16, scales_high;
+    std::uint8_t scales_low[4];
+    std::uint8_t two_bits[64];
+    std::uint8_t nibbles[128];
+  };
+  static_assert(sizeof(Block) == 200, "on-disk layout");
+};
+
+// Value: q.
+struct X8 {
+  static constexpr DType dtype = DType::x8;
+  static constexpr const char* name = "X8";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16, scales_high;
+    std::uint8_t scales_low[4];
+    std::int8_t q[256];
+  };
+  static_assert(sizeof(Block) == 264, "on-disk layout");
+};
+
 // The same blocks of 16 rows together (tile.h): what stands at one place of 16 rows lies side by side, so
 // that vectors of rows are read as they lie. Tensors whose rows are a multiple of 16 can be stored so.
 template <class Q>
@@ -374,6 +430,18 @@ struct Q5_K_X16 : Tiled<Q5_K> {
 struct Q6_K_X16 : Tiled<Q6_K> {
   static constexpr const char* name = "Q6_K_X16";
 };
+struct X4_X16 : Tiled<X4> {
+  static constexpr const char* name = "X4_X16";
+};
+struct X5_X16 : Tiled<X5> {
+  static constexpr const char* name = "X5_X16";
+};
+struct X6_X16 : Tiled<X6> {
+  static constexpr const char* name = "X6_X16";
+};
+struct X8_X16 : Tiled<X8> {
+  static constexpr const char* name = "X8_X16";
+};
 
 template <class... Q>
 struct FormatList {
@@ -384,11 +452,12 @@ struct FormatList {
     (f.template operator()<Q>(), ...);
   }
 };
-using AllFormats =
-    FormatList<F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K,
-               IQ4_XS, IQ3_XXS, IQ3_S, IQ2_XXS, IQ2_XS, IQ2_S, IQ1_S, IQ1_M, TQ1_0, TQ2_0>;  // the only list
+using AllFormats = FormatList<F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K,
+                              Q5_K, Q6_K, IQ4_XS, IQ3_XXS, IQ3_S, IQ2_XXS, IQ2_XS, IQ2_S, IQ1_S, IQ1_M, TQ1_0,
+                              TQ2_0, X4, X5, X6, X8>;  // the only list
 
-using TiledFormats = FormatList<Q8_0_X16, Q4_0_X16, Q4_K_X16, Q5_K_X16, Q6_K_X16>;  // and of these
+using TiledFormats = FormatList<Q8_0_X16, Q4_0_X16, Q4_K_X16, Q5_K_X16, Q6_K_X16, X4_X16, X5_X16, X6_X16,
+                                X8_X16>;  // and of these
 
 // Group g of a Q4_K or Q5_K block: its 6-bit scale and minimum.
 struct ScaleMin {
@@ -413,6 +482,19 @@ struct ScalesMins {
     return (low & 0x3f3f3f3fU) | std::uint64_t{high} << 32U;
   };
   return {eight(word[0], word[2]), eight(word[1], word[2] >> 4U)};
+}
+
+// The 8 sub-scales of an X block, less 32, as bytes with signs, group 0 in the lowest.
+[[gnu::always_inline]] inline std::uint64_t signed_scales(const std::uint8_t (&low)[4], std::uint16_t high) {
+  std::uint32_t nibbles = 0;
+  __builtin_memcpy(&nibbles, low, sizeof nibbles);
+  std::uint64_t four = (nibbles | std::uint64_t{nibbles} << 16U) & 0x0000ffff0000ffffU;
+  four = (four | four << 8U) & 0x00ff00ff00ff00ffU;
+  four = (four | four << 4U) & 0x0f0f0f0f0f0f0f0fU;
+  std::uint64_t two = (high | std::uint64_t{high} << 24U) & 0x000000ff000000ffU;
+  two = (two | two << 12U) & 0x000f000f000f000fU;
+  two = (two | two << 6U) & 0x0303030303030303U;
+  return ((four | two << 4U | 0x8080808080808080U) - 0x2020202020202020U) ^ 0x8080808080808080U;
 }
 
 }  // namespace core

@@ -112,6 +112,8 @@ template <int n>
 
 constexpr std::int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                         1,    13,   25,  38,  53,  69,  89,  113};
+// Within 6 bits once 32 is added: products of pairs fit 16 bits twice.
+constexpr std::int8_t kX4Values[16] = {-32, -25, -20, -16, -12, -9, -6, -3, 0, 3, 6, 9, 13, 17, 22, 28};
 // Twice the values of e2m1; the sign is the highest bit, and -0 is 0.
 constexpr std::int8_t kE2m1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
@@ -267,14 +269,17 @@ struct CodesOf<Q6_K> : CodesBase<Q6_K, 16, -32, 31> {
   }
 };
 
-template <>
-struct CodesOf<IQ4_XS> : CodesBase<IQ4_XS, 32, -127, 113> {
-  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const Block& b) {
-    for (int g = 0; g < 8; ++g) {
-      const int high = (b.scales_high >> (2 * g)) & 3;
-      out[g] = static_cast<std::int8_t>((nibble_in_order(b.scales_low, g) | (high << 4)) - 32);
-    }
+// IQ4_XS and X4 to X8: sub-scales of 6 bits with a sign.
+template <class Q, int kLeast, int kMost>
+struct CodesOfSignedScales : CodesBase<Q, 32, kLeast, kMost> {
+  [[gnu::always_inline]] static void sub_scales(std::int8_t* out, const typename Q::Block& b) {
+    const std::uint64_t eight = signed_scales(b.scales_low, b.scales_high);
+    for (int g = 0; g < 8; ++g) out[g] = static_cast<std::int8_t>(eight >> (8 * g));
   }
+};
+
+template <>
+struct CodesOf<IQ4_XS> : CodesOfSignedScales<IQ4_XS, -127, 113> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
     for (int g = 0; g < 8; ++g) values_of_32(out + 32 * g, b.nibbles + 16 * g, kIq4Values);
   }
@@ -419,6 +424,40 @@ struct CodesOf<TQ2_0> : CodesOfTernary<TQ2_0> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
     for (int half = 0; half < 2; ++half) two_bits_of_128(out + 128 * half, b.two_bits + 32 * half);
     add<256>(out, -1);
+  }
+};
+
+template <>
+struct CodesOf<X4> : CodesOfSignedScales<X4, -32, 28> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int j = 0; j < 4; ++j) nibbles_of_64(out + 64 * j, b.nibbles + 32 * j);
+    for (int i = 0; i < 256; ++i) out[i] = kX4Values[out[i]];
+  }
+};
+
+template <>
+struct CodesOf<X5> : CodesOfSignedScales<X5, -16, 15> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int j = 0; j < 4; ++j) nibbles_of_64(out + 64 * j, b.nibbles + 32 * j);
+    add_bits_of_32<4>(out, b.high_bits);
+    add<256>(out, -16);
+  }
+};
+
+template <>
+struct CodesOf<X6> : CodesOfSignedScales<X6, -32, 31> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    std::int8_t high[256];
+    for (int j = 0; j < 4; ++j) nibbles_of_64(out + 64 * j, b.nibbles + 32 * j);
+    for (int half = 0; half < 2; ++half) two_bits_of_128(high + 128 * half, b.two_bits + 32 * half);
+    for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(out[i] + 16 * high[i] - 32);
+  }
+};
+
+template <>
+struct CodesOf<X8> : CodesOfSignedScales<X8, -128, 127> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    for (int i = 0; i < 256; ++i) out[i] = b.q[i];
   }
 };
 // NOLINTEND(bugprone-implicit-widening-of-multiplication-result)

@@ -5,7 +5,7 @@
 
 namespace core {
 
-// On-disk ids (GGUF v3): never change.
+// On-disk ids (GGUF v3, and our own): never change.
 enum class DType : std::uint32_t {
   f32 = 0,
   f16 = 1,
@@ -33,7 +33,14 @@ enum class DType : std::uint32_t {
   tq1_0 = 34,
   tq2_0 = 35,
   mxfp4 = 39,
+  x4 = 504,  // from here on our own
+  x5 = 505,
+  x6 = 506,
+  x8 = 508,
 };
+
+// Ours, which nobody else reads, are those from here on.
+inline constexpr std::uint32_t kFirstOwnId = 500;
 
 // Our own ids: the format of the same rows, 16 together.
 constexpr DType tiled(DType row) { return static_cast<DType>(static_cast<std::uint32_t>(row) + 1000); }

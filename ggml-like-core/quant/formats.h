@@ -37,6 +37,7 @@ struct FormatInfo {
   bool writable;
   DType row;  // the format of one row: dtype itself, unless rows are tiled
   bool is_tiled() const { return row != dtype; }
+  bool is_own() const { return static_cast<std::uint32_t>(row) >= kFirstOwnId; }  // rows that only we read
   double bits_per_weight() const { return 8.0 * static_cast<double>(block_bytes) / block_len; }
 };
 

@@ -264,6 +264,14 @@ void pack_scales(std::uint8_t (&packed)[12], const ScaleMin (&group)[8]) {
   }
 }
 
+// As nibbles_of_64 reads them.
+void pack_nibbles_of_64(std::uint8_t (&nibbles)[128], const std::uint8_t (&codes)[256]) {
+  for (int i = 0; i < 128; ++i) {
+    const int low = 64 * (i / 32) + i % 32;
+    nibbles[i] = static_cast<std::uint8_t>((codes[low] & 15) | ((codes[low + 32] & 15) << 4));
+  }
+}
+
 // Q4_K and Q5_K: scales and the low four bits of codes.
 template <class Block>
 void encode_k4(Block& b, std::uint8_t (&codes)[256], const float* x, const RangeSearch& search) {
@@ -272,10 +280,7 @@ void encode_k4(Block& b, std::uint8_t (&codes)[256], const float* x, const Range
   b.scale_f16 = fit.scale_f16;
   b.min_scale_f16 = fit.min_scale_f16;
   pack_scales(b.scales, group);
-  for (int i = 0; i < 128; ++i) {
-    const int low = 64 * (i / 32) + i % 32;
-    b.nibbles[i] = static_cast<std::uint8_t>((codes[low] & 15) | ((codes[low + 32] & 15) << 4));
-  }
+  pack_nibbles_of_64(b.nibbles, codes);
 }
 
 void encode(Q4_K::Block& b, const float* x) {
@@ -299,20 +304,99 @@ void encode(Q6_K::Block& b, const float* x) {
   pack_two_bits(b.high_bits, codes, 4);
 }
 
-void encode(IQ4_XS::Block& b, const float* x) {
-  float fit[8];
-  for (int g = 0; g < 8; ++g) fit[g] = search_scale_of_values({x + std::ptrdiff_t{32} * g, 32}, kIq4Values);
-  std::int8_t sub[8];
-  b.scale_f16 = fit_sub_scales<32>(sub, fit);
+// Sub-scales in [-32, 31] as IQ4_XS and X4 to X8 keep them: 6 bits, 4 in scales_low, 2 in scales_high.
+template <class Block>
+void pack_signed_scales(Block& b, const std::int8_t (&sub)[8]) {
   b.scales_high = 0;
   std::memset(b.scales_low, 0, sizeof b.scales_low);
   for (int g = 0; g < 8; ++g) {
     const int six_bits = sub[g] + 32;
     b.scales_low[g / 2] = static_cast<std::uint8_t>(b.scales_low[g / 2] | ((six_bits & 15) << (4 * (g % 2))));
     b.scales_high = static_cast<std::uint16_t>(b.scales_high | ((six_bits >> 4) << (2 * g)));
+  }
+}
+
+void encode(IQ4_XS::Block& b, const float* x) {
+  float fit[8];
+  for (int g = 0; g < 8; ++g) fit[g] = search_scale_of_values({x + std::ptrdiff_t{32} * g, 32}, kIq4Values);
+  std::int8_t sub[8];
+  b.scale_f16 = fit_sub_scales<32>(sub, fit);
+  pack_signed_scales(b, sub);
+  for (int g = 0; g < 8; ++g)
     encode_values(b.nibbles + std::ptrdiff_t{16} * g, x + std::ptrdiff_t{32} * g,
                   inverse_or_zero(f16_to_f32(b.scale_f16) * sub[g]), kIq4Values);
+}
+
+// X4 to X8. fit_scale(x): of 32 weights; code(y): of the value nearest to y; value(code): that value. The
+// sub-scale of a group is the nearest one or a neighbour, whichever leaves the least error. Fills codes.
+template <class Block, class FitScale, class Code, class Value>
+void encode_x(Block& b, std::uint8_t (&codes)[256], const float* x, const FitScale& fit_scale,
+              const Code& code, const Value& value) {
+  float fit[8];
+  for (int g = 0; g < 8; ++g) fit[g] = fit_scale(std::span(x + std::ptrdiff_t{32} * g, 32));
+  std::int8_t sub[8];
+  b.scale_f16 = fit_sub_scales<32>(sub, fit);
+  const float whole = f16_to_f32(b.scale_f16);
+  for (int g = 0; g < 8; ++g) {
+    const float* group = x + std::ptrdiff_t{32} * g;
+    const int nearest_sub = sub[g];
+    double least_error = 0;
+    for (const int s : {nearest_sub, nearest_sub - 1, nearest_sub + 1}) {
+      if (s < -32 || s > 31) continue;
+      const float scale = whole * static_cast<float>(s);
+      const float inverse = inverse_or_zero(scale);
+      std::uint8_t candidate[32];
+      double error = 0;
+      for (int i = 0; i < 32; ++i) {
+        candidate[i] = code(group[i] * inverse);
+        const double missed = group[i] - scale * value(candidate[i]);
+        error += missed * missed;
+      }
+      if (s != nearest_sub && error >= least_error) continue;
+      sub[g] = static_cast<std::int8_t>(s);
+      least_error = error;
+      std::copy_n(candidate, 32, codes + std::ptrdiff_t{32} * g);
+    }
   }
+  pack_signed_scales(b, sub);
+}
+
+// X5 to X8: values -kMost .. kMost - 1, kept as codes from 0 on.
+template <int kMost, class Block>
+void encode_linear_x(Block& b, std::uint8_t (&codes)[256], const float* x) {
+  encode_x(
+      b, codes, x, [](std::span<const float> group) { return search_scale(group, kMost); },
+      [](float y) { return static_cast<std::uint8_t>(nearest(y, 1, -kMost, kMost - 1) + kMost); },
+      [](std::uint8_t code) { return static_cast<float>(code - kMost); });
+}
+
+void encode(X4::Block& b, const float* x) {
+  std::uint8_t codes[256];
+  encode_x(
+      b, codes, x, [](std::span<const float> group) { return search_scale_of_values(group, kX4Values); },
+      [](float y) { return static_cast<std::uint8_t>(nearest_value(y, kX4Values)); },
+      [](std::uint8_t code) { return static_cast<float>(kX4Values[code]); });
+  pack_nibbles_of_64(b.nibbles, codes);
+}
+
+void encode(X5::Block& b, const float* x) {
+  std::uint8_t codes[256];
+  encode_linear_x<16>(b, codes, x);
+  pack_nibbles_of_64(b.nibbles, codes);
+  pack_high_bits(b.high_bits, codes, 4);
+}
+
+void encode(X6::Block& b, const float* x) {
+  std::uint8_t codes[256];
+  encode_linear_x<32>(b, codes, x);
+  pack_nibbles_of_64(b.nibbles, codes);
+  pack_two_bits(b.two_bits, codes, 4);
+}
+
+void encode(X8::Block& b, const float* x) {
+  std::uint8_t codes[256];
+  encode_linear_x<128>(b, codes, x);
+  for (int i = 0; i < 256; ++i) b.q[i] = static_cast<std::int8_t>(codes[i] - 128);
 }
 
 // Rows may lie at any address: blocks are copied out and in.

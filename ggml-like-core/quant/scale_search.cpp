@@ -184,10 +184,11 @@ float search_scale_of_values(std::span<const float> x, std::span<const std::int8
   Four y[kFours];
   for (int i = 0; i < kFours; ++i) y[i] = load(x.data() + std::ptrdiff_t{kLanes} * i) * four(1 / unit);
   const auto top = static_cast<float>(values[0]);
+  const float step = 2 * top / -127;
   float best_gain = -1;
   float best_scale = peak / top;
   for (int candidate = -8; candidate <= 8; ++candidate) {
-    const float inverse = (top + 2 * static_cast<float>(candidate)) / peak;
+    const float inverse = (top + step * static_cast<float>(candidate)) / peak;
     Four sum_qq = four(0);
     Four sum_yq = four(0);
     for (int i = 0; i < kFours; ++i) {

@@ -19,11 +19,12 @@ void add_quantize_command(CLI::App& app, Action& action) {
   add_conversion_flags(*command, *options);
   command->get_option("--type")->required()->default_str("")->description(
       "Type of the text model's weights: " + preset_names() + "; same: each as it is");
+  command->get_option("--vision-type")->default_str("bf16; same with --type same");
   command->footer(
       "Examples:\n"
       "  tarsier quantize qwen3-vl-2b.gguf -o qwen3-vl-2b-q4.gguf --type q4_k\n"
       "  tarsier quantize qwen3-vl-2b.gguf -o small.gguf --type q4_k --vision-type q8_0\n"
-      "  tarsier quantize any.gguf -o tiles.gguf --type same --vision-type same --tiles\n"
+      "  tarsier quantize any.gguf -o tiles.gguf --type same --tiles\n"
       "\nStart from a bf16 or f32 file: a file that was quantized before keeps its errors. The file appears "
       "whole or not at all.");
   command->callback([options, &action] {

@@ -82,6 +82,14 @@ double error_bound(DType dtype, double most) {
     case DType::iq4_nl:
     case DType::iq4_xs:
       return 2 * (most / 127 * 24);
+    case DType::x4:
+      return 2 * (most / 32 * 7);
+    case DType::x5:
+      return 3 * (most / 16);
+    case DType::x6:
+      return 3 * (most / 32);
+    case DType::x8:
+      return 3 * (most / 128) + most / 64;  // + the sub-scale's rounding
     case DType::mxfp4:
       return most / 4;  // the largest is nearly 16 where 12 is the most
     default:

@@ -280,6 +280,8 @@ TEST(Pair, what_a_pair_cannot_hold_is_refused_all_at_once) {
         tarsier::split_pair({.source = pair.text, .text = folder.path("a"), .mmproj = folder.path("b")});
       }),
       HasSubstr("it holds no vision tower"));
+  EXPECT_THAT(error_of([&] { split(folder, converted(folder, "tiny-vl-dense", "x4")); }),
+              HasSubstr(" is X4, wanted a type that llama.cpp reads"));
 }
 
 }  // namespace

@@ -38,7 +38,11 @@ TEST(Formats, have_the_ids_and_sizes_that_gguf_gives_them) {
                       {DType::iq1_s, 19, 256, 50, 1.5625},
                       {DType::iq1_m, 29, 256, 56, 1.75},
                       {DType::tq1_0, 34, 256, 54, 1.6875},
-                      {DType::tq2_0, 35, 256, 66, 2.0625}};
+                      {DType::tq2_0, 35, 256, 66, 2.0625},
+                      {DType::x4, 504, 256, 136, 4.25},
+                      {DType::x5, 505, 256, 168, 5.25},
+                      {DType::x6, 506, 256, 200, 6.25},
+                      {DType::x8, 508, 256, 264, 8.25}};
   ASSERT_EQ(std::size(rows), kFormats.size());
   for (const Row& row : rows) {
     EXPECT_EQ(static_cast<std::uint32_t>(row.dtype), row.id);

@@ -57,6 +57,7 @@ std::vector<float> random_row(std::size_t n, unsigned seed, const std::function<
 TEST(Reference, decodes_fixed_bytes_to_the_weights_that_gguf_gives) {
   for (const FormatInfo& f : kFormats) {
     if (f.dtype == DType::f32) continue;  // bytes are values
+    if (f.is_own()) continue;             // the next test
     const std::vector<char> blocks = file(std::string(f.name) + ".blocks");
     const std::vector<char> weights = file(std::string(f.name) + ".weights");
     const std::size_t n = weights.size() / sizeof(float);
@@ -68,6 +69,55 @@ TEST(Reference, decodes_fixed_bytes_to_the_weights_that_gguf_gives) {
     dequantize_row(found, f.dtype, blocks.data());
     EXPECT_EQ(found, expected) << f.name;
   }
+}
+
+// Weight i of a block of bytes, as gguf-spec.md says it.
+double weight_of_own(DType dtype, const std::uint8_t* b, std::size_t i) {
+  const auto nibble = [b](std::size_t at, std::size_t n) { return (b[at + n / 2] >> (4 * (n % 2))) & 15; };
+  const std::size_t g = i / 32;
+  const auto scale = static_cast<double>(f16_to_f32(static_cast<std::uint16_t>(b[0] | b[1] << 8)));
+  const int s = nibble(4, g) | ((b[2 + g / 4] >> (2 * (g % 4))) & 3) << 4;
+  const auto low = [&](std::size_t at) { return (b[at + 32 * (g / 2) + i % 32] >> (4 * (g % 2))) & 15; };
+  const int values[] = {-32, -25, -20, -16, -12, -9, -6, -3, 0, 3, 6, 9, 13, 17, 22, 28};
+  int value = 0;
+  if (dtype == DType::x4) value = values[low(8)];
+  if (dtype == DType::x5) value = (low(40) | ((b[8 + i % 32] >> g) & 1) << 4) - 16;
+  if (dtype == DType::x6) value = (low(72) | ((b[8 + 32 * (g / 4) + i % 32] >> (2 * (g % 4))) & 3) << 4) - 32;
+  if (dtype == DType::x8) value = static_cast<std::int8_t>(b[8 + i]);
+  return scale * (s - 32) * value;
+}
+
+TEST(Reference, decodes_our_own_formats_as_the_page_says) {
+  int formats = 0;
+  std::mt19937 rng(3);
+  for (const FormatInfo& f : kFormats) {
+    if (!f.is_own()) continue;
+    ++formats;
+    for (int trial = 0; trial < 50; ++trial) {
+      std::vector<std::uint8_t> block(f.block_bytes);
+      for (std::uint8_t& byte : block) byte = static_cast<std::uint8_t>(rng());
+      block[1] &= 0xbf;  // a finite f16
+      std::vector<float> found(256);
+      dequantize_row(found, f.dtype, block.data());
+      for (std::size_t i = 0; i < found.size(); ++i)
+        ASSERT_EQ(found[i], weight_of_own(f.dtype, block.data(), i)) << f.name << " weight " << i;
+    }
+  }
+  EXPECT_EQ(formats, 4);
+}
+
+// A bit less than Q4_K, IQ4_XS, Q5_K and Q6_K have, and no worse than what has as many.
+TEST(Reference, our_own_formats_err_little_for_their_bits) {
+  const std::vector<float> x = random_row(65536, 11, [](float v) { return v; });
+  const auto error = [&](DType dtype) { return std::sqrt(squared_error(round_trip(dtype, x), x) / 65536); };
+  EXPECT_LT(error(DType::x4), error(DType::iq4_xs));
+  // A symmetric range against one with a minimum and a quarter of a bit more: at most 2^0.25 worse.
+  EXPECT_LT(error(DType::x5), 1.19 * error(DType::q5_K));
+  EXPECT_LT(error(DType::x6), 1.24 * error(DType::q6_K));  // 2^(5/16)
+  EXPECT_LT(error(DType::x8), 1.19 * error(DType::q8_0));
+  for (const DType dtype : {DType::iq4_xs, DType::x4, DType::q4_K, DType::x5, DType::q5_K, DType::x6,
+                            DType::q6_K, DType::x8, DType::q8_0})
+    std::cout << info(dtype).name << ": relative error " << error(dtype) << "\n";
 }
 
 // |weight - x| <= step / 2 and the rounding of the f16 scale (2^-11, at most 128 steps away): the plain
@@ -173,6 +223,8 @@ double half_step(DType dtype) {
     case DType::iq4_nl:
     case DType::iq4_xs:
       return 12.0 / 101;  // between 89 and 113
+    case DType::x4:
+      return 3.5 / 28.5;  // between 25 and 32
     case DType::q3_K:
       return 0.5 / 4;
     default:

@@ -151,7 +151,8 @@ TEST(Quantized, smaller_types_cost_more) {
     EXPECT_GT(mean, before) << type;
     before = mean;
   }
-  for (const char* type : {"iq4_xs", "q5_1", "q5_0", "q4_1", "iq4_nl", "q4_0", "mxfp4"})
+  for (const char* type :
+       {"iq4_xs", "q5_1", "q5_0", "q4_1", "iq4_nl", "q4_0", "mxfp4", "x8", "x6", "x5", "x4"})
     measure("tiny-vl-dense", type, "bf16", false);
   measure("tiny-vl-moe", "q4_k", "bf16", true);
   measure("tiny-vl-moe", "q4_k", "bf16", false);
@@ -219,7 +220,6 @@ TEST(Quantized, a_file_of_tiles_gives_the_same_logits_bit_for_bit) {
     tarsier::quantize({.source = rows.model()->path(),
                        .output = folder.path("tiles.gguf"),
                        .type = "same",
-                       .vision_type = "same",
                        .tiles = true});
     const auto tiles = tarsier::Model::open(folder.path("tiles.gguf"));
     const core::GgufReader file(folder.path("tiles.gguf"));

@@ -130,6 +130,9 @@ struct Avx2 {
   }
   static Words join(Words a, Words b) { return _mm256_or_si256(a, b); }
   static Words flip_sign(Words w) { return _mm256_xor_si256(w, _mm256_set1_epi8(-128)); }
+  static Words lookup(Words w, const std::uint8_t (&values)[16]) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load8(values)), w);
+  }
 
   // maddubs sums two products in 16 bits and would saturate: a pair of products is at most 2 * 127 *
   // max_code, and as many pairs may be added as fit 32767. Signed codes are at most 128 in magnitude: 2 * 127
@@ -217,15 +220,23 @@ struct Avx2 {
     return _mm256_broadcastsi128_si256(
         _mm_cvtepu8_epi16(_mm_cvtsi64_si128(static_cast<std::int64_t>(bytes))));
   }
+  static Words widen_8_signed_bytes(std::uint64_t bytes) {
+    return _mm256_broadcastsi128_si256(
+        _mm_cvtepi8_epi16(_mm_cvtsi64_si128(static_cast<std::int64_t>(bytes))));
+  }
   // Number j of 8 in both halves, everywhere in its half: a scale as to_scale makes it.
   template <int j>
   static i32 both_of(Words halves) {
     return _mm256_shuffle_epi8(halves, _mm256_set1_epi16((2 * j + 1) << 8 | 2 * j));
   }
-  // 8 bytes times 8 16-bit integers, and 16 bytes with signs times 16: products in pairs.
+  // 8 bytes times 8 16-bit integers, 8 16-bit integers (the low half of a vector) times 8, and 16 bytes with
+  // signs times 16: products in pairs.
   static i32 dot_8_bytes(std::uint64_t bytes, const void* i16) {
     const __m128i wide = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(static_cast<std::int64_t>(bytes)));
     return _mm256_zextsi128_si256(_mm_madd_epi16(wide, load8(i16)));
+  }
+  static i32 dot_8_halves(Words eight, const void* i16) {
+    return _mm256_zextsi128_si256(_mm_madd_epi16(_mm256_castsi256_si128(eight), load8(i16)));
   }
   static i32 dot_16_bytes(const void* bytes, const void* i16) {
     return _mm256_madd_epi16(_mm256_cvtepi8_epi16(load8(bytes)), load_bytes(i16));

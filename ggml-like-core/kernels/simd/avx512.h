@@ -144,6 +144,10 @@ struct Avx512 {
   }
   static Words join(Words a, Words b) { return _mm512_or_si512(a, b); }
   static Words flip_sign(Words w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
+  static Words lookup(Words w, const std::uint8_t (&values)[16]) {
+    const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), w);
+  }
 
   // maddubs sums two products in 16 bits and would saturate: a pair of products is at most 2 * 127 *
   // max_code, and as many pairs may be added as fit 32767. Signed codes are at most 128 in magnitude: 2 * 127

@@ -139,6 +139,7 @@ struct Neon {
   }
   static Words join(Words a, Words b) { return vorrq_u8(a, b); }
   static Words flip_sign(Words w) { return veorq_u8(w, vdupq_n_u8(128)); }
+  static Words lookup(Words w, const std::uint8_t (&values)[16]) { return vqtbl1q_u8(vld1q_u8(values), w); }
 
   // Products are summed in 16 bits, one to each sum: as many as fit 32767 where each is at most 127 *
   // max_code. Signed codes are at most 128 in magnitude: 2 * 127 * 128 = 32512. Unsigned ones are below 64,

@@ -110,7 +110,12 @@ struct Scalar {
     return ((w >> right) & (0x01010101U * mask)) << left;
   }
   static Words join(Words a, Words b) { return a | b; }
-  static Words flip_sign(Words w) { return w ^ 0x80808080U; }  // byte ^ 128
+  static Words flip_sign(Words w) { return w ^ 0x80808080U; }       // byte ^ 128
+  static Words lookup(Words w, const std::uint8_t (&values)[16]) {  // values[byte], bytes 0 .. 15
+    Words out = 0;
+    for (unsigned i = 0; i < 4; ++i) out |= Words{values[(w >> (8 * i)) & 15U]} << (8 * i);
+    return out;
+  }
 
   // dot4: of each lane four codes, times one dword of four activations. Signed codes only where
   // unsigned_codes is false.
