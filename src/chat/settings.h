@@ -18,6 +18,7 @@ struct Settings {
   bool keep_cache = false;     // with the session, so that going on reads nothing again
   bool show_thinking = false;  // else folded
   int think_budget = 0;        // tokens; 0: no end is set
+  bool context_shift = true;   // Timeline::shift where turns leave
   bool speculate = true;       // GenerateOptions::speculate
   std::string pictures = "auto";
 };

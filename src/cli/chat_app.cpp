@@ -251,6 +251,10 @@ bool Chat::answer(const Turn* begun, std::optional<chat::Prompter::Result> ready
   if (made.dropped > dropped_)
     console_.note(fmt::format("the context is full: the first {} turns stay out of it, and in the session",
                               made.dropped));
+  if (!settings_.context_shift)
+    session_.timeline().forget_shifted();
+  else if (made.dropped > dropped_)
+    session_.timeline().shift(made.prompt);
   dropped_ = made.dropped;
   chat::ThinkingSplit split(prompter_.opens_thinking());
   Turn turn{.role = Role::assistant};

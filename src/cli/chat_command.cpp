@@ -37,6 +37,7 @@ struct ChatFlags {
   bool seed_given = false;
   std::optional<double> cache_gb;
   bool speculate = true;
+  bool context_shift = true;
 };
 
 // A text between """ and """ that began in line; more gives the lines that follow, false at the end of input.
@@ -189,6 +190,7 @@ int chat_main(const ChatFlags& flags) {
   options.settings.max_tokens = flags.max_tokens;
   options.settings.pictures = flags.pictures;
   options.settings.speculate = flags.speculate;
+  options.settings.context_shift = flags.context_shift;
   Chat chat(model, options, console, signals);
   if (flags.latest && !chat.load_latest() && !terminal) return kFailed;
   if (!flags.load.empty() && !chat.load(flags.load)) return kFailed;
@@ -241,6 +243,10 @@ void add_chat_command(CLI::App& app, Action& action) {
   flags->sampling = std::make_unique<SamplingFlags>(*command);
   add_session_flags(*command, flags->session);
   add_speculate_flag(*command, flags->speculate);
+  add_on_off_flag(
+      *command, "--context-shift",
+      "When turns leave a full context, what stays is not read again: nearly the same, and sooner",
+      flags->context_shift);
   command->footer(
       "Examples:\n"
       "  tarsier chat -m model.gguf cat.jpg\n"

@@ -52,15 +52,6 @@ core::DType kv_type_named(const std::string& name) {
   return *dtype;
 }
 
-void add_on_off_flag(CLI::App& app, const std::string& name, const char* meaning, bool& value) {
-  app.add_option_function<std::string>(
-         name, [&value](const std::string& given) { value = given == "on"; }, meaning)
-      ->check(CLI::IsMember({"on", "off"}))
-      ->default_str(value ? "on" : "off")
-      ->type_name("on|off")
-      ->group("Machine");
-}
-
 }  // namespace
 
 void add_model_flag(CLI::App& app, SessionFlags& flags) {
@@ -98,6 +89,15 @@ void add_session_flags(CLI::App& app, SessionFlags& flags) {
                  "bf16); q8 (half the memory of f16); q4 (a quarter)")
       ->default_str("f16, q8 over 8192 tokens; f32 for a model stored in f32")
       ->type_name("TYPE")
+      ->group("Machine");
+}
+
+void add_on_off_flag(CLI::App& app, const std::string& name, const char* meaning, bool& value) {
+  app.add_option_function<std::string>(
+         name, [&value](const std::string& given) { value = given == "on"; }, meaning)
+      ->check(CLI::IsMember({"on", "off"}))
+      ->default_str(value ? "on" : "off")
+      ->type_name("on|off")
       ->group("Machine");
 }
 

@@ -24,7 +24,8 @@ void add_model_flag(CLI::App& app, SessionFlags& flags);   // with that of the v
 void add_mmproj_flag(CLI::App& app, SessionFlags& flags);  // alone
 std::shared_ptr<const Model> open_model(const SessionFlags& flags, Fetch fetch);
 void add_session_flags(CLI::App& app, SessionFlags& flags);
-// on, off: GenerateOptions::speculate.
+void add_on_off_flag(CLI::App& app, const std::string& name, const char* meaning, bool& value);
+// GenerateOptions::speculate.
 void add_speculate_flag(CLI::App& app, bool& speculate);
 // expected: tokens of the prompt and the answer. Error: an unknown --kv-type.
 SessionOptions session_options(const SessionFlags& flags, std::size_t expected = 0);

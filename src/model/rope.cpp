@@ -35,4 +35,17 @@ void TextRope::table(float* cos, float* sin, std::int32_t t, std::int32_t h, std
   }
 }
 
+void TextRope::between(float* cos, float* sin, const Place& from, const Place& to) const {
+  const std::size_t half = frequency_.size();
+  for (std::size_t i = 0; i < half; ++i) {
+    // The angles as table() rounds them: their difference in double makes good what they have lost.
+    const auto angle = [&](const Place& at) {
+      return double{static_cast<float>(at[static_cast<std::size_t>(axis_[i])]) * frequency_[i]};
+    };
+    const double turn = angle(to) - angle(from);
+    cos[i] = cos[i + half] = static_cast<float>(std::cos(turn));
+    sin[i] = sin[i + half] = static_cast<float>(std::sin(turn));
+  }
+}
+
 }  // namespace tarsier

@@ -1,11 +1,14 @@
 // Rotation angles of both towers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 namespace tarsier {
+
+using Place = std::array<std::int32_t, 3>;  // of a token: time, height, width
 
 // 1 / theta^(2i / dim) for i < dim / 2, rounded as transformers does it in f32.
 std::vector<float> rope_frequencies(double theta, int dim);
@@ -20,6 +23,9 @@ class TextRope {
   int head_dim() const { return static_cast<int>(frequency_.size()) * 2; }
   // cos, sin: [head_dim] of one token at (t, h, w).
   void table(float* cos, float* sin, std::int32_t t, std::int32_t h, std::int32_t w) const;
+  // cos, sin: [head_dim] of the rotation that takes what stands rotated for `from` to `to`. Rotations of a
+  // frequency add up, whichever axis it follows: keys in a cache move by one more.
+  void between(float* cos, float* sin, const Place& from, const Place& to) const;
 
  private:
   std::vector<float> frequency_;

@@ -70,6 +70,7 @@ Timeline::Timeline(const LoadedModel& model, const SessionOptions& options)
   runner_.fetch_experts(!model.fits_memory);
   ids_.reserve(static_cast<std::size_t>(options_.context));
   keys_.reserve(static_cast<std::size_t>(options_.context));
+  places_.reserve(static_cast<std::size_t>(options_.context));
 }
 
 const TextPlan& Timeline::plan(const TextPlanOptions& options) {
@@ -174,9 +175,9 @@ bool Timeline::read(const Prompt& prompt, std::span<const Source> sources, std::
   std::vector<float> sin(cos.size());
   for (std::size_t i = 0; i < n; ++i) {
     ids[i] = prompt.ids[begin + i];
-    const Positions& at = prompt.positions;
     const std::size_t row = i * static_cast<std::size_t>(c.head_dim);
-    rope_.table(&cos[row], &sin[row], at.t[begin + i], at.h[begin + i], at.w[begin + i]);
+    const auto [t, h, w] = place_of(prompt, begin + i);
+    rope_.table(&cos[row], &sin[row], t, h, w);
   }
   bindings.bind(p.ids, ids.data());
   bindings.bind(p.rope_cos, cos.data());
@@ -222,6 +223,7 @@ bool Timeline::read(const Prompt& prompt, std::span<const Source> sources, std::
   if (!runner_.run(p.plan, bindings, control, progress, namer)) return false;
   last_plan_ = &p;
   ids_.insert(ids_.end(), ids.begin(), ids.end());
+  for (std::size_t i = begin; i < end; ++i) places_.push_back(place_of(prompt, i));
   keys_.insert(keys_.end(), keys.begin() + static_cast<std::ptrdiff_t>(begin),
                keys.begin() + static_cast<std::ptrdiff_t>(end));
   return true;
@@ -246,6 +248,9 @@ std::span<const float> Timeline::sync(const Prompt& prompt, const RunControl& co
   const std::size_t kept = control.values != nullptr ? 0 : static_cast<std::size_t>(differ - keys.begin());
   ids_.resize(kept);
   keys_.resize(kept);
+  places_.clear();  // a restored timeline has none
+  for (std::size_t i = 0; i < kept; ++i) places_.push_back(place_of(prompt, i));
+  if (kept <= shifted_from_) shifted_from_ = kNone;
   next_position_ = static_cast<int>(n) + prompt.positions.rope_delta;
   stats_.reused_tokens += static_cast<int>(kept);
   if (!encode_media(prompt, sources, kept, control)) return {};
@@ -306,8 +311,9 @@ std::span<const float> Timeline::append(std::span<const int> ids, const RunContr
   for (const int id : ids) {
     ids_.push_back(id);
     keys_.push_back({.id = id});
+    places_.push_back({next_position_, next_position_, next_position_});
+    ++next_position_;
   }
-  next_position_ += static_cast<int>(n);
   stats_.decoded_tokens += static_cast<int>(n);
   stats_.proposed_tokens += static_cast<int>(n) - 1;
   stats_.accepted_tokens += static_cast<int>(n) - 1;
@@ -320,6 +326,7 @@ void Timeline::truncate(std::size_t length) {
                "more tokens taken back than the latest append has read");
   ids_.resize(length);
   keys_.resize(length);
+  places_.resize(length);
   next_position_ -= taken_back;
   stats_.decoded_tokens -= taken_back;
   stats_.accepted_tokens -= taken_back;
@@ -335,6 +342,8 @@ bool Timeline::read_all(const Prompt& prompt, const RowLogits& rows, const RunCo
   lay_out(prompt, sources, keys);
   ids_.clear();
   keys_.clear();
+  places_.clear();
+  shifted_from_ = kNone;
   next_position_ = static_cast<int>(n) + prompt.positions.rope_delta;
   RunControl unwatched = control;
   unwatched.values = nullptr;

@@ -44,6 +44,7 @@ struct SessionStats {
   int images = 0;               // encoded, not taken from memory
   int images_from_disk = 0;     // not encoded either
   int prompt_tokens = 0, reused_tokens = 0, decoded_tokens = 0;
+  int shifted_tokens = 0;  // by Timeline::shift; they are reused
   int proposed_tokens = 0,
       accepted_tokens = 0;  // guesses read with a decoded token; right ones, decoded, too
 };
@@ -61,6 +62,17 @@ class Timeline {
   const SessionStats& stats() const { return stats_; }
 
   std::span<const float> sync(const Prompt& prompt, const RunControl& control);
+  // Where the prompt is what is in the cache with a part cut out, as when turns leave a full context: keeps
+  // what is behind the cut, its keys rotated to their new positions, so that sync reads only what comes
+  // behind that. What is kept was computed while the part was there: nearly what reading it again gives, not
+  // the same bits. Returns how many tokens behind the cut are kept; 0, and nothing changes, where the prompt
+  // is not such a one.
+  int shift(const Prompt& prompt);
+  // Takes back what shift kept, and all behind it: sync reads that again.
+  void forget_shifted();
+  const KvCache& cache() const { return cache_; }
+  const core::KernelTable& table() const { return runner_.table(); }
+
   // Reads text tokens behind those in the cache. Returns their logits [ids.size() * vocab_size], as if each
   // were read alone.
   std::span<const float> append(std::span<const int> ids, const RunControl& control);
@@ -88,11 +100,15 @@ class Timeline {
     std::uint64_t media = 0;  // content hash of the picture
     bool operator==(const Key&) const = default;
   };
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
   struct Source {   // where a token's embedding comes from
     int item = -1;  // of media_; -1: the table
     int row = 0;
   };
 
+  static Place place_of(const Prompt& prompt, std::size_t token) {
+    return {prompt.positions.t[token], prompt.positions.h[token], prompt.positions.w[token]};
+  }
   // Sources and keys of the prompt's tokens. media_ takes one place for each picture and clip.
   void lay_out(const Prompt& prompt, std::vector<Source>& sources, std::vector<Key>& keys);
   // Encodes the media of the tokens [from, n) into media_; false when cancelled.
@@ -117,7 +133,10 @@ class Timeline {
   TextRope rope_;
   std::vector<int> ids_;
   std::vector<Key> keys_;  // of ids_
-  int next_position_ = 0;  // of the next text token
+  // Of ids_; none from restore on until the next sync.
+  std::vector<Place> places_;
+  std::size_t shifted_from_ = kNone;  // the first token that shift kept
+  int next_position_ = 0;             // of the next text token
   SessionStats stats_;
 
   std::vector<std::shared_ptr<const MediaRows>> media_;  // of the prompt being read, images then videos

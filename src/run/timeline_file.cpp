@@ -1,5 +1,4 @@
 // A timeline on disk: session-spec.md describes the file.
-#include <array>
 #include <cstring>
 #include <vector>
 
@@ -20,8 +19,9 @@ struct Header {
   std::uint64_t kv_type = 0;
   std::uint64_t tokens = 0;
   std::uint64_t next_position = 0;
-  std::uint64_t sum = 0;  // the hash of all that follows
-  std::array<std::uint64_t, 2> zero{};
+  std::uint64_t sum = 0;           // the hash of all that follows
+  std::uint64_t shifted_from = 0;  // plus 1; 0: nothing was shifted
+  std::uint64_t zero = 0;
   bool operator==(const Header&) const = default;
 };
 static_assert(sizeof(Header) == 64);
@@ -59,7 +59,8 @@ std::uint64_t Timeline::save(const std::string& path) const {
                       .kv_type = static_cast<std::uint64_t>(*options_.kv_type),
                       .tokens = ids_.size(),
                       .next_position = static_cast<std::uint64_t>(next_position_),
-                      .sum = sum.value()};
+                      .sum = sum.value(),
+                      .shifted_from = shifted_from_ + 1};
   core::OutputFile out(path, bytes);
   out.append(std::as_bytes(std::span(&header, 1)));
   out.append(std::as_bytes(std::span(keys)));
@@ -87,6 +88,7 @@ void Timeline::restore(const std::string& path) {
   const auto most = static_cast<std::uint64_t>(model_->config.text.max_position_embeddings);
   core::require(header.tokens <= capacity && header.next_position <= most, path, ": found ", header.tokens,
                 " tokens, the context holds ", capacity);
+  core::require(header.shifted_from <= header.tokens, path, ": is damaged");
   const auto n = static_cast<std::size_t>(header.tokens);
   const auto parts = cache_.used(n);
   std::size_t wanted = n * sizeof(KeyRecord);
@@ -111,6 +113,8 @@ void Timeline::restore(const std::string& path) {
   }
   ids_.clear();
   keys_.clear();
+  places_.clear();
+  shifted_from_ = static_cast<std::size_t>(header.shifted_from) - 1;
   for (const KeyRecord& record : records) {
     ids_.push_back(record.id);
     keys_.push_back({.id = record.id, .row = record.row, .media = record.media});

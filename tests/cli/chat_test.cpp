@@ -489,6 +489,32 @@ TEST_F(ChatPipe, json_is_one_object_a_line) {
   EXPECT_EQ(o.err, "");
 }
 
+// Exchanges of 40, 28 and 28 tokens; with the fourth the first must leave.
+TEST_F(ChatPipe, what_stays_in_a_full_context_is_not_read_again_unless_wanted) {
+  for (const bool shift : {true, false}) {
+    const test::Output o =
+        pipe("--json --context 128 --max-tokens 24 --context-shift " + std::string(shift ? "on " : "off ") +
+                 kPicture,
+             "Describe this image.\nDescribe this image.\nDescribe this image.\nDescribe this image.\n");
+    std::istringstream lines(o.out);
+    nlohmann::json last;
+    bool left = false;
+    for (std::string line; std::getline(lines, line);) {
+      last = nlohmann::json::parse(line);
+      left = left || line.find("stay out of it") != std::string::npos;
+    }
+    EXPECT_TRUE(left) << o.out;
+    const int kept = last["stats"]["reused_tokens"];
+    const int read = last["stats"]["prompt_tokens"];
+    EXPECT_GT(kept + read, 40) << o.out;
+    if (shift) {
+      EXPECT_LT(read, 20) << o.out;  // the question
+    } else {
+      EXPECT_LT(kept, 10) << o.out;  // what every turn begins with
+    }
+  }
+}
+
 TEST_F(ChatPipe, a_second_question_reads_only_what_is_new) {
   const test::Output o =
       pipe("--json " + std::string(kPicture), "Describe this image.\nHow many shapes are there?\n");
