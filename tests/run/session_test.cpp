@@ -46,6 +46,7 @@ TEST(Session, nothing_is_allocated_for_one_more_token) {
     tarsier::Session session(file.model(), {.threads = 2});
     session.sync(file.model()->prompt(tarsier::question("What is 3 plus 4?")));
     session.append(5);  // the first token makes the plan
+    if (const auto& fetching = file.model()->loaded().fetching; fetching != nullptr) fetching->wait();
     g_allocations = 0;
     g_count = true;
     for (int i = 0; i < 5; ++i) session.append(5);
