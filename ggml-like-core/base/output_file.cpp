@@ -53,7 +53,7 @@ std::filesystem::path folder_of(const std::string& path) {
 
 }  // namespace
 
-OutputFile::OutputFile(const std::string& path, std::uint64_t expected_bytes)
+OutputFile::OutputFile(const std::string& path, std::uint64_t expected_bytes, For readers)
     : path_(path), part_(path + ".part-" + std::to_string(::getpid())) {
   const auto folder = folder_of(path);
   std::error_code ignored;
@@ -66,7 +66,7 @@ OutputFile::OutputFile(const std::string& path, std::uint64_t expected_bytes)
     require(free_bytes >= expected_bytes, path, ": too little space: ", free_bytes, " bytes are free, ",
             expected_bytes, " are needed");
   }
-  fd_ = ::open(part_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  fd_ = ::open(part_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, readers == For::owner ? 0600 : 0666);
   require(fd_ >= 0, path, ": cannot be written: ", std::strerror(errno));
   slot_ = remember(part_);
 }

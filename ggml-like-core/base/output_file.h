@@ -12,10 +12,12 @@ namespace core {
 // without commit(), or removed by remove_unfinished_outputs(), nothing stays.
 class OutputFile {
  public:
+  enum class For { everybody, owner };  // who may read it
   // Creates path + ".part-PID". expected_bytes: checked against the free space of the file system first (0:
   // unknown). Errors: the folder does not exist or cannot be written, path is a folder, too little space
   // (found and wanted bytes).
-  explicit OutputFile(const std::string& path, std::uint64_t expected_bytes = 0);
+  explicit OutputFile(const std::string& path, std::uint64_t expected_bytes = 0,
+                      For readers = For::everybody);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;

@@ -265,7 +265,7 @@ void Store::put(const Picture& picture) const {
   const std::string path = picture_path(picture.sha256);
   if (picture.bytes == nullptr || fs::exists(path)) return;
   make_folder(folder_ + "/pictures");
-  core::OutputFile out(path, picture.bytes->size());
+  core::OutputFile out(path, picture.bytes->size(), core::OutputFile::For::owner);
   out.append(*picture.bytes);
   out.commit();
 }

@@ -158,7 +158,7 @@ void Chat::encode_ahead() {
   ahead_ = now;
   try {
     session_.encode_ahead(prompter_.media_of(attached_));
-  } catch (const core::Error&) {
+  } catch (const std::exception&) {
     stop_ahead();  // the question says what is wrong
   }
 }

@@ -96,7 +96,7 @@ void RowFiles::keep(std::uint64_t hash, const RowsShape& shape, const MediaRows&
   try {
     fs::create_directories(folder_);
     const Header header = header_of(identity(), hash, shape, values);
-    core::OutputFile out(path_of(hash), size);
+    core::OutputFile out(path_of(hash), size, core::OutputFile::For::owner);
     out.append(std::as_bytes(std::span(header)));
     out.append(values);
     out.commit();

@@ -61,7 +61,7 @@ std::uint64_t Timeline::save(const std::string& path) const {
                       .next_position = static_cast<std::uint64_t>(next_position_),
                       .sum = sum.value(),
                       .shifted_from = shifted_from_ + 1};
-  core::OutputFile out(path, bytes);
+  core::OutputFile out(path, bytes, core::OutputFile::For::owner);  // it holds what was said
   out.append(std::as_bytes(std::span(&header, 1)));
   out.append(std::as_bytes(std::span(keys)));
   for (const std::span<const std::byte> part : parts) out.append(part);

@@ -40,6 +40,8 @@ TEST(TimelineFile, a_second_question_reads_and_encodes_nothing_again) {
     const auto answer = tarsier::generate(session, dense().model()->prompt(first_question()), kGreedy);
     const int length = session.length();
     session.timeline().save(folder.path("kv"));
+    EXPECT_EQ(std::filesystem::status(folder.path("kv")).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     const Prompt second = second_prompt(answer.text);
     const auto wanted = tarsier::generate(session, second, kGreedy);
     // Neither the context nor what was read before needs to be the same.
