@@ -25,7 +25,7 @@ class PromptLookup {
   std::vector<int> seen_;  // prompt and answer
   std::vector<int> guess_;
   std::size_t length_ = 0;  // of the next guess, in kLengths
-  int pause_ = 0;              // tokens until the next guess
+  int pause_ = 0;           // tokens until the next guess
   int next_pause_ = kFirstPause;
 
   static constexpr std::array kLengths = {5, 11,

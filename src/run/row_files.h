@@ -1,9 +1,9 @@
 // Rows of pictures on disk, so that a picture is encoded once for all sessions: one file each, in a folder of
 // limited size that any number of programs may share.
 //
-// Each is named IDENTITY-HASH.rows, both in 16 hexadecimal digits: of the vision tower and the kernels, and of
-// the picture. Its bytes: eight words of 64 bits ("tarsrow1", identity, hash, rows, hidden, features, the hash
-// of the values, 0), then float32 [features][rows][hidden].
+// Each is named IDENTITY-HASH.rows, both in 16 hexadecimal digits: of the vision tower and the kernels, and
+// of the picture. Its bytes: eight words of 64 bits ("tarsrow1", identity, hash, rows, hidden, features, the
+// hash of the values, 0), then float32 [features][rows][hidden].
 #pragma once
 
 #include <cstdint>

@@ -217,10 +217,8 @@ TEST(Quantized, a_file_of_tiles_gives_the_same_logits_bit_for_bit) {
   for (const char* name : {"tiny-vl-dense", "tiny-vl-moe"}) {
     const test::ModelFile rows(name, "q4_k", "q8_0");
     const test::TempFolder folder;
-    tarsier::quantize({.source = rows.model()->path(),
-                       .output = folder.path("tiles.gguf"),
-                       .type = "same",
-                       .tiles = true});
+    tarsier::quantize(
+        {.source = rows.model()->path(), .output = folder.path("tiles.gguf"), .type = "same", .tiles = true});
     const auto tiles = tarsier::Model::open(folder.path("tiles.gguf"));
     const core::GgufReader file(folder.path("tiles.gguf"));
     int tiled = 0;
