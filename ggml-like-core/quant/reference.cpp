@@ -339,9 +339,10 @@ void encode_x(Block& b, std::uint8_t (&codes)[256], const float* x, const FitSca
   const float whole = f16_to_f32(b.scale_f16);
   for (int g = 0; g < 8; ++g) {
     const float* group = x + std::ptrdiff_t{32} * g;
-    const int nearest_sub = sub[g];
+    const std::int8_t nearest_sub = sub[g];
     double least_error = 0;
-    for (const int s : {nearest_sub, nearest_sub - 1, nearest_sub + 1}) {
+    for (const int step : {0, -1, 1}) {
+      const int s = nearest_sub + step;
       if (s < -32 || s > 31) continue;
       const float scale = whole * static_cast<float>(s);
       const float inverse = inverse_or_zero(scale);
@@ -352,7 +353,7 @@ void encode_x(Block& b, std::uint8_t (&codes)[256], const float* x, const FitSca
         const double missed = group[i] - scale * value(candidate[i]);
         error += missed * missed;
       }
-      if (s != nearest_sub && error >= least_error) continue;
+      if (step != 0 && error >= least_error) continue;
       sub[g] = static_cast<std::int8_t>(s);
       least_error = error;
       std::copy_n(candidate, 32, codes + std::ptrdiff_t{32} * g);
