@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "ggml-like-core/kernels/select.h"
 #include "tests/model_files.h"
 #include "tests/temp_folder.h"
 
@@ -89,8 +90,12 @@ TEST(TimelineFile, what_does_not_fit_is_refused_and_changes_nothing) {
   EXPECT_THAT(test::error_of([&] { small.timeline().restore(path); }), HasSubstr("the context holds"));
   Session coarse(dense().model(), {.kv_type = core::DType::q8_0});
   EXPECT_THAT(test::error_of([&] { coarse.timeline().restore(path); }), HasSubstr("--kv-type"));
-  Session scalar(dense().model(), {.isa = "scalar"});
-  EXPECT_THAT(test::error_of([&] { scalar.timeline().restore(path); }), HasSubstr("another model"));
+  for (const core::KernelTable* table : core::all_tables())
+    if (core::supported(*table) && table != &core::selected_table()) {
+      Session other(dense().model(), {.isa = table->name});
+      EXPECT_THAT(test::error_of([&] { other.timeline().restore(path); }), HasSubstr("another model"))
+          << table->name;
+    }
   for (const char* types : {"q4_0 bf16", "q8_0 f32"}) {
     const std::string text(types);
     const test::ModelFile file("tiny-vl-dense", text.substr(0, 4), text.substr(5));
