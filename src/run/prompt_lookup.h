@@ -28,8 +28,8 @@ class PromptLookup {
   int pause_ = 0;           // tokens until the next guess
   int next_pause_ = kFirstPause;
 
-  static constexpr std::array kLengths = {5, 11,
-                                          23};  // with the token before them whole tiles of the kernels
+  // With the token before them whole tiles of the kernels.
+  static constexpr std::array kLengths = {5, 11, 23};
   static constexpr double kTokenCost = 0.3;
   static constexpr int kFirstPause = 8;
   static constexpr int kLongestPause = 128;

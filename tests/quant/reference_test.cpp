@@ -106,7 +106,7 @@ TEST(Reference, decodes_our_own_formats_as_the_page_says) {
   EXPECT_EQ(formats, 4);
 }
 
-// A bit less than Q4_K, IQ4_XS, Q5_K and Q6_K have, and no worse than what has as many.
+// X4 against a format of as many bits, the others against formats that have a quarter of a bit more.
 TEST(Reference, our_own_formats_err_little_for_their_bits) {
   const std::vector<float> x = random_row(65536, 11, [](float v) { return v; });
   const auto error = [&](DType dtype) { return std::sqrt(squared_error(round_trip(dtype, x), x) / 65536); };
