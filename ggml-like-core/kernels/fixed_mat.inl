@@ -165,7 +165,7 @@ template <class V, int R, int C>
     unroll<C>([&](auto c) { unroll<R>([&](auto r) { body(c, r); }); });
   };
   const auto whole = [&](int r) { return r + 1 < R || n_rows == kLanes; };
-  each([&](auto c, auto r) {
+  each([&](auto c, auto r) __attribute__((always_inline)) {
     const float* p = out + c.value * out_stride + r.value * kLanes;
     V::store(total[c.value][r.value], begins           ? V::zero()
                                       : whole(r.value) ? V::load(p)
@@ -173,21 +173,24 @@ template <class V, int R, int C>
   });
   for (std::int64_t g = 0; g < groups; ++g) {
     typename V::i32 sum[C][R];
-    each([&](auto c, auto r) { sum[c.value][r.value] = V::set_i32(0); });
+    each([&](auto c, auto r) __attribute__((always_inline)) { sum[c.value][r.value] = V::set_i32(0); });
     for (int j = 0; j < kSteps; j += 4) {
-      unroll<4>([&](auto step) {
+      unroll<4>([&](auto step) __attribute__((always_inline)) {
         typename V::Words w[R];
-        unroll<R>([&](auto r) { w[r.value] = V::load_words(codes[r.value] + step.value * 4 * kLanes); });
-        unroll<C>([&](auto c) {
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+          w[r.value] = V::load_words(codes[r.value] + step.value * 4 * kLanes);
+        });
+        unroll<C>([&](auto c) __attribute__((always_inline)) {
           const std::uint8_t* pair = q + c.value * stride + 4 * step.value;
-          unroll<R>(
-              [&](auto r) { sum[c.value][r.value] = V::dot2(sum[c.value][r.value], w[r.value], pair); });
+          unroll<R>([&](auto r) __attribute__((always_inline)) {
+            sum[c.value][r.value] = V::dot2(sum[c.value][r.value], w[r.value], pair);
+          });
         });
       });
       for (int r = 0; r < R; ++r) codes[r] += 4 * 4 * kLanes;
       q += 4 * 4;
     }
-    each([&](auto c, auto r) {
+    each([&](auto c, auto r) __attribute__((always_inline)) {
       const auto both = V::mul(V::load(scales[r.value]), V::set(read<float>(x_scales + c.value * stride)));
       float* p = total[c.value][r.value];
       V::store(p, V::fma(V::to_f32(sum[c.value][r.value]), both, V::load(p)));
@@ -195,7 +198,7 @@ template <class V, int R, int C>
     for (int r = 0; r < R; ++r) scales[r] += kLanes;
     x_scales += sizeof(float);
   }
-  each([&](auto c, auto r) {
+  each([&](auto c, auto r) __attribute__((always_inline)) {
     float* p = out + c.value * out_stride + r.value * kLanes;
     const auto v = V::load(total[c.value][r.value]);
     if (whole(r.value))
