@@ -1,52 +1,129 @@
 // Which decoder reads a file.
 #include "src/input/image.h"
 
-#include <array>
+#include <algorithm>
 #include <utility>
 
-#include "ggml-like-core/base/buffer.h"
 #include "ggml-like-core/base/error.h"
 #include "src/input/image_formats.h"
+#include "src/input/picture_source.h"
 
 namespace tarsier {
 namespace {
 
 struct Format {
+  std::string_view name;
   std::string_view magic;
-  StoredImage (*decode)(Bytes, std::string_view, ImageLimits);
+  StoredImage (*decode)(Bytes, std::string_view, const ImageOptions&);
+  std::vector<int> (*delays)(Bytes, std::string_view);
+  void (*frames)(Bytes, std::string_view, const FrameSink&, const ImageOptions&);
+  std::size_t magic_at = 0;
 };
 
-constexpr std::array<Format, 12> kFormats = {{
-    {std::string_view("\x89PNG\r\n\x1a\n", 8), decode_png},
-    {"\xff\xd8\xff", decode_jpeg},
-    {"RIFF", decode_webp},
-    {"GIF87a", decode_gif},
-    {"GIF89a", decode_gif},
-    {"BM", decode_bmp},
-    {"P1", decode_pnm},
-    {"P2", decode_pnm},
-    {"P3", decode_pnm},
-    {"P4", decode_pnm},
-    {"P5", decode_pnm},
-    {"P6", decode_pnm},
-}};
+std::vector<int> png_delays(Bytes bytes, std::string_view) { return apng_delays(bytes); }
+
+constexpr Format tiff(std::string_view magic) { return {"TIFF", magic, decode_tiff, nullptr, nullptr, 0}; }
+// brand: of the ISO container, behind the length of its first box.
+constexpr Format heif(std::string_view name, std::string_view brand) {
+  return {name, brand, decode_heif, nullptr, nullptr, 4};
+}
+
+constexpr Format kFormats[] = {
+    {"PNG", std::string_view("\x89PNG\r\n\x1a\n", 8), decode_png, png_delays, decode_apng_frames},
+    {"JPEG", "\xff\xd8\xff", decode_jpeg, nullptr, nullptr},
+    {"WebP", "RIFF", decode_webp, webp_delays, decode_webp_frames},
+    {"GIF", "GIF87a", decode_gif, gif_delays, decode_gif_frames},
+    {"GIF", "GIF89a", decode_gif, gif_delays, decode_gif_frames},
+    {"BMP", "BM", decode_bmp, nullptr, nullptr},
+    {"PNM", "P1", decode_pnm, nullptr, nullptr},
+    {"PNM", "P2", decode_pnm, nullptr, nullptr},
+    {"PNM", "P3", decode_pnm, nullptr, nullptr},
+    {"PNM", "P4", decode_pnm, nullptr, nullptr},
+    {"PNM", "P5", decode_pnm, nullptr, nullptr},
+    {"PNM", "P6", decode_pnm, nullptr, nullptr},
+    tiff(std::string_view("II*\0", 4)),
+    tiff(std::string_view("MM\0*", 4)),
+    tiff(std::string_view("II+\0", 4)),
+    tiff(std::string_view("MM\0+", 4)),
+    heif("HEIC", "ftypheic"),
+    heif("HEIC", "ftypheix"),
+    heif("HEIC", "ftyphevc"),
+    heif("HEIC", "ftypmif1"),
+    heif("HEIC", "ftypmsf1"),
+    heif("AVIF", "ftypavif"),
+    heif("AVIF", "ftypavis"),
+};
+
+// Error: none of them.
+const Format& format_of(Bytes bytes, std::string_view name) {
+  core::require(!bytes.empty(), name, ": is empty, expected a picture");
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const Format& format : kFormats)
+    if (text.size() > format.magic_at && text.substr(format.magic_at).starts_with(format.magic))
+      return format;
+  core::fail(name, ": is not a ", image_format_names(), " picture");
+}
 
 }  // namespace
 
-Image decode_image(std::span<const std::byte> bytes, std::string_view name, ImageLimits limits) {
-  core::require(!bytes.empty(), name, ": is empty, expected a picture");
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+std::string image_format_names() {
+  std::string out;
+  std::string_view last;
   for (const Format& format : kFormats) {
-    if (!text.starts_with(format.magic)) continue;
-    StoredImage stored = format.decode(bytes, name, limits);
-    return upright(std::move(stored.image), stored.orientation);
+    if (format.name == last) continue;
+    last = format.name;
+    out += (out.empty() ? "" : ", ") + std::string(format.name);
   }
-  core::fail(name, ": is not a PNG, JPEG, WebP, GIF, BMP or PNM picture");
+  return out;
 }
 
-Image load_image(const std::string& path, ImageLimits limits) {
-  const core::MappedFile file(path);
-  return decode_image(file.bytes(), path, limits);
+DecodedImage decode_with_facts(std::span<const std::byte> bytes, std::string_view name,
+                               const ImageOptions& options) {
+  const Format& format = format_of(bytes, name);
+  StoredImage stored = format.decode(bytes, name, options);
+  if (options.background && !stored.alpha.empty())
+    blend_over(stored.image, stored.alpha, *options.background);
+  ImageFacts facts{.format = std::string(format.name),
+                   .stored_width = stored.image.width,
+                   .stored_height = stored.image.height,
+                   .orientation = stored.orientation,
+                   .alpha = stored.transparent,
+                   .sixteen_bits = stored.sixteen_bits,
+                   .frames = stored.frames};
+  if (format.delays != nullptr)
+    facts.frames = std::max(1, static_cast<int>(format.delays(bytes, name).size()));
+  return {upright(std::move(stored.image), options.rotate ? stored.orientation : 1), std::move(facts)};
+}
+
+Image decode_image(std::span<const std::byte> bytes, std::string_view name, const ImageOptions& options) {
+  return decode_with_facts(bytes, name, options).image;
+}
+
+Image load_image(const std::string& source, const ImageOptions& options) {
+  return decode_image(read_picture(source).bytes(), source_name(source), options);
+}
+
+std::string describe(const ImageFacts& facts, const ImageOptions& options) {
+  std::string out =
+      facts.format + ' ' + std::to_string(facts.stored_width) + " x " + std::to_string(facts.stored_height);
+  if (facts.frames > 1) out += ", the first of " + std::to_string(facts.frames) + " frames";
+  if (facts.sixteen_bits) out += ", the high 8 of 16 bits";
+  if (facts.orientation > 1) out += options.rotate ? ", turned upright" : ", not turned upright";
+  if (facts.alpha) out += options.background ? ", over the background" : ", alpha dropped";
+  return out;
+}
+
+std::vector<int> frame_delays(std::span<const std::byte> bytes, std::string_view name) {
+  const Format& format = format_of(bytes, name);
+  return format.delays == nullptr ? std::vector<int>{} : format.delays(bytes, name);
+}
+
+void decode_animation(std::span<const std::byte> bytes, std::string_view name, const FrameSink& sink,
+                      const ImageOptions& options) {
+  const Format& format = format_of(bytes, name);
+  core::require(format.frames != nullptr, name, ": is a ", format.name,
+                " picture, wanted an animated GIF, PNG or WebP");
+  format.frames(bytes, name, sink, options);
 }
 
 }  // namespace tarsier

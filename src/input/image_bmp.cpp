@@ -164,7 +164,7 @@ std::vector<std::uint8_t> unpack_runs(ByteReader& reader, const Header& h) {
 
 }  // namespace
 
-StoredImage decode_bmp(Bytes bytes, std::string_view name, ImageLimits limits) {
+StoredImage decode_bmp(Bytes bytes, std::string_view name, const ImageOptions& options) {
   ByteReader reader(bytes, name);
   const Header h = read_header(reader, name);
   reader.seek(h.pixels_at);
@@ -176,7 +176,7 @@ StoredImage decode_bmp(Bytes bytes, std::string_view name, ImageLimits limits) {
       h.height <= static_cast<std::int64_t>(reader.left()) / std::max<std::int64_t>(row_bytes, 1);
   core::require(whole, name, ": is truncated, ", h.height, " rows of ", row_bytes, " bytes wanted, ",
                 reader.left(), " bytes are left");
-  out.image = checked_image(h.width, h.height, name, limits);
+  out.image = checked_image(h.width, h.height, name, options);
   const std::vector<std::uint8_t> indices = runs ? unpack_runs(reader, h) : std::vector<std::uint8_t>{};
   const auto width = static_cast<std::size_t>(h.width);
   for (std::int64_t k = 0; k < h.height; ++k) {

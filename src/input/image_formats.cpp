@@ -1,6 +1,7 @@
 // What the decoders share: size checks, orientation, reading of little-endian numbers.
 #include "src/input/image_formats.h"
 
+#include <algorithm>
 #include <new>
 #include <optional>
 #include <utility>
@@ -77,12 +78,17 @@ std::optional<int> xmp_orientation(std::string_view xmp) {
 
 }  // namespace
 
-Image checked_image(std::int64_t width, std::int64_t height, std::string_view name, ImageLimits limits) {
+void check_size(std::int64_t width, std::int64_t height, std::string_view name, const ImageOptions& options) {
   constexpr std::int64_t kLongestSide = 1 << 24;
   core::require(width >= 1 && height >= 1 && width <= kLongestSide && height <= kLongestSide, name, ": is ",
                 width, " x ", height, " pixels, expected sides of 1 to ", kLongestSide);
-  core::require(width * height <= limits.max_pixels, name, ": has ", width, " x ", height,
-                " pixels, at most ", limits.max_pixels, " are accepted");
+  core::require(width * height <= options.max_pixels, name, ": has ", width, " x ", height,
+                " pixels, at most ", options.max_pixels, " are accepted");
+}
+
+Image checked_image(std::int64_t width, std::int64_t height, std::string_view name,
+                    const ImageOptions& options) {
+  check_size(width, height, name, options);
   Image image{static_cast<int>(width), static_cast<int>(height), {}};
   try {
     image.rgb.resize(static_cast<std::size_t>(width * height) * 3);
@@ -122,6 +128,28 @@ Image upright(Image image, int orientation) {
   return out;
 }
 
+void blend_over(Image& image, std::span<const std::uint8_t> alpha, const Colour& background) {
+  for (std::size_t k = 0; k < alpha.size(); ++k) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      std::uint8_t& level = image.rgb[3 * k + c];
+      level = over_255(level * alpha[k] + background[c] * (255 - alpha[k]));
+    }
+  }
+}
+
+void cmyk_to_rgb(std::uint8_t* rgb, const std::uint8_t* cmyk) {
+  const int light = 255 - cmyk[3];
+  for (int c = 0; c < 3; ++c)
+    rgb[c] = static_cast<std::uint8_t>(std::max(0, light - over_255(cmyk[c] * light)));
+}
+
+void split_rgba(const std::uint8_t* rgba, std::size_t n, std::uint8_t* rgb, std::uint8_t* alpha) {
+  for (std::size_t k = 0; k < n; ++k) {
+    for (std::size_t c = 0; c < 3; ++c) rgb[3 * k + c] = rgba[4 * k + c];
+    if (alpha != nullptr) alpha[k] = rgba[4 * k + 3];
+  }
+}
+
 void ByteReader::seek(std::size_t position) {
   core::require(position <= bytes_.size(), name_, ": truncated, byte ", position, " of ", bytes_.size(),
                 " wanted");
@@ -144,6 +172,16 @@ std::uint16_t ByteReader::u16_little() {
 std::uint32_t ByteReader::u32_little() {
   const std::uint32_t low = u16_little();
   return low | static_cast<std::uint32_t>(u16_little()) << 16;
+}
+
+std::uint16_t ByteReader::u16_big() {
+  const Bytes b = take(2);
+  return static_cast<std::uint16_t>(std::to_integer<unsigned>(b[0]) << 8 | std::to_integer<unsigned>(b[1]));
+}
+
+std::uint32_t ByteReader::u32_big() {
+  const std::uint32_t high = u16_big();
+  return high << 16 | u16_big();
 }
 
 }  // namespace tarsier

@@ -62,7 +62,7 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  StoredImage read(ImageLimits limits) {
+  StoredImage read(const ImageOptions& options) {
     core::require(read_header(), name_, ": ", errors_.message);
     const std::int64_t width = jpeg_.image_width;
     const std::int64_t height = jpeg_.image_height;
@@ -72,7 +72,7 @@ class Reader {
         jpeg_.arith_code || width * height / kMostPixelsPerByte <= static_cast<std::int64_t>(bytes_.size()),
         name_, ": is truncated, ", width, " x ", height, " pixels cannot be in ", bytes_.size(), " bytes");
     StoredImage out;
-    out.image = checked_image(width, height, name_, limits);
+    out.image = checked_image(width, height, name_, options);
     out.orientation = orientation();
     std::vector<std::uint8_t> row(static_cast<std::size_t>(width) *
                                   static_cast<std::size_t>(jpeg_.num_components));
@@ -114,16 +114,12 @@ class Reader {
   static void spread_grey(std::uint8_t* rgb, const std::uint8_t* grey, std::size_t n) {
     for (std::size_t x = 0; x < n; ++x) rgb[3 * x] = rgb[3 * x + 1] = rgb[3 * x + 2] = grey[x];
   }
-  // Adobe stores 255 - ink, so each colour is what is left of the light: stored * stored black / 255, rounded
-  // as Pillow does.
+  // Adobe stores 255 - ink.
   static void mix_cmyk(std::uint8_t* rgb, const std::uint8_t* cmyk, std::size_t n) {
     for (std::size_t x = 0; x < n; ++x, rgb += 3, cmyk += 4) {
-      const int light = cmyk[3];
-      for (int c = 0; c < 3; ++c) {
-        const int product = (255 - cmyk[c]) * light + 128;
-        const int absorbed = ((product >> 8) + product) >> 8;
-        rgb[c] = static_cast<std::uint8_t>(light > absorbed ? light - absorbed : 0);
-      }
+      std::uint8_t ink[4];
+      for (int c = 0; c < 4; ++c) ink[c] = static_cast<std::uint8_t>(255 - cmyk[c]);
+      cmyk_to_rgb(rgb, ink);
     }
   }
   // EXIF may be spread over several markers; of XMP the last one counts.
@@ -150,8 +146,8 @@ class Reader {
 
 }  // namespace
 
-StoredImage decode_jpeg(Bytes bytes, std::string_view name, ImageLimits limits) {
-  return Reader(bytes, name).read(limits);
+StoredImage decode_jpeg(Bytes bytes, std::string_view name, const ImageOptions& options) {
+  return Reader(bytes, name).read(options);
 }
 
 }  // namespace tarsier

@@ -55,7 +55,7 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  StoredImage read(ImageLimits limits) {
+  StoredImage read(const ImageOptions& options) {
     core::require(read_header(), name_, ": ", context_.message);
     // Before allocating: that so many pixels can be in so few bytes at all.
     const std::size_t bits = std::size_t{png_get_bit_depth(png_, info_)} * png_get_channels(png_, info_);
@@ -66,10 +66,21 @@ class Reader {
     core::require(raw_bytes / kMostDeflateRatio <= source_.bytes.size(), name_, ": is truncated, ", width,
                   " x ", height, " pixels cannot be in ", source_.bytes.size(), " bytes");
     out.image =
-        checked_image(static_cast<std::int64_t>(width), static_cast<std::int64_t>(height), name_, limits);
+        checked_image(static_cast<std::int64_t>(width), static_cast<std::int64_t>(height), name_, options);
+    out.sixteen_bits = png_get_bit_depth(png_, info_) == 16;
+    out.transparent = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_ALPHA) != 0 ||
+                      png_get_valid(png_, info_, PNG_INFO_tRNS) != 0;
+    const bool keep_alpha = out.transparent && options.background;
+    std::vector<std::uint8_t> rgba(keep_alpha ? width * height * 4 : 0);
+    std::uint8_t* pixels = keep_alpha ? rgba.data() : out.image.rgb.data();
+    const std::size_t row_bytes = width * (keep_alpha ? 4 : 3);
     std::vector<png_bytep> rows(height);
-    for (std::size_t y = 0; y < height; ++y) rows[y] = out.image.rgb.data() + y * width * 3;
-    core::require(read_pixels(rows.data(), width * 3), name_, ": ", context_.message);
+    for (std::size_t y = 0; y < height; ++y) rows[y] = pixels + y * row_bytes;
+    core::require(read_pixels(rows.data(), row_bytes, keep_alpha), name_, ": ", context_.message);
+    if (keep_alpha) {
+      out.alpha.resize(width * height);
+      split_rgba(rgba.data(), width * height, out.image.rgb.data(), out.alpha.data());
+    }
     read_end();
     out.orientation = orientation();
     return out;
@@ -81,17 +92,20 @@ class Reader {
     png_read_info(png_, info_);
     return true;
   }
-  // Every colour type becomes 8-bit RGB: the high byte of 16 bits, palettes looked up, alpha dropped.
-  bool read_pixels(png_bytepp rows, std::size_t row_bytes) {
+  // Every colour type becomes 8-bit RGB or RGBA: the high byte of 16 bits, palettes looked up.
+  bool read_pixels(png_bytepp rows, std::size_t row_bytes, bool keep_alpha) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_strip_16(png_);
     if (png_get_color_type(png_, info_) == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png_);
     if (png_get_bit_depth(png_, info_) < 8) png_set_expand_gray_1_2_4_to_8(png_);
     png_set_gray_to_rgb(png_);
-    png_set_strip_alpha(png_);
+    if (keep_alpha)
+      png_set_tRNS_to_alpha(png_);
+    else
+      png_set_strip_alpha(png_);
     png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
-    if (png_get_rowbytes(png_, info_) != row_bytes) png_error(png_, "rows are not 8-bit RGB");
+    if (png_get_rowbytes(png_, info_) != row_bytes) png_error(png_, "rows are not of 8-bit samples");
     png_read_image(png_, rows);
     return true;
   }
@@ -165,8 +179,8 @@ bool write(png_structp png, png_infop info, const Image& image) {
 
 }  // namespace
 
-StoredImage decode_png(Bytes bytes, std::string_view name, ImageLimits limits) {
-  return Reader(bytes, name).read(limits);
+StoredImage decode_png(Bytes bytes, std::string_view name, const ImageOptions& options) {
+  return Reader(bytes, name).read(options);
 }
 
 std::vector<std::byte> encode_png(const Image& image) {

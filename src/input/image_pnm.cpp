@@ -75,7 +75,7 @@ void read_bits(Image& image, PnmReader& reader, bool plain) {
 
 }  // namespace
 
-StoredImage decode_pnm(Bytes bytes, std::string_view name, ImageLimits limits) {
+StoredImage decode_pnm(Bytes bytes, std::string_view name, const ImageOptions& options) {
   const int kind = std::to_integer<int>(bytes[1]) - '0';
   const bool plain = kind <= 3;
   const bool bits = kind == 1 || kind == 4;
@@ -94,7 +94,7 @@ StoredImage decode_pnm(Bytes bytes, std::string_view name, ImageLimits limits) {
   core::require(wanted <= static_cast<std::int64_t>(reader.bytes().left()), name, ": is truncated, ", wanted,
                 " bytes wanted, ", reader.bytes().left(), " are left");
   StoredImage out;
-  out.image = checked_image(width, height, name, limits);
+  out.image = checked_image(width, height, name, options);
   if (bits) {
     read_bits(out.image, reader, plain);
     return out;

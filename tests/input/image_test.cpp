@@ -32,9 +32,9 @@ std::vector<std::byte> bytes_of(std::string_view text) {
 }
 
 // The message of the Error that decoding gives, or "no error".
-std::string decoding_error(std::span<const std::byte> bytes, ImageLimits limits = {}) {
+std::string decoding_error(std::span<const std::byte> bytes, const ImageOptions& options = {}) {
   try {
-    decode_image(bytes, "FILE", limits);
+    decode_image(bytes, "FILE", options);
   } catch (const core::Error& e) {
     return e.what();
   }
