@@ -18,6 +18,23 @@ std::uint64_t number_in(const std::string& path) {
   return std::ifstream(path) >> n ? n : kUnlimited;
 }
 
+// What a group has left under its limit: its files in memory can be dropped. Files that are not there:
+// nothing is taken.
+std::uint64_t left_in_group(const std::string& folder, bool unified) {
+  const std::uint64_t limit = number_in(folder + (unified ? "/memory.max" : "/memory.limit_in_bytes"));
+  if (limit == kUnlimited) return kUnlimited;
+  std::uint64_t taken = 0;
+  std::ifstream(folder + (unified ? "/memory.current" : "/memory.usage_in_bytes")) >> taken;
+  std::ifstream stat(folder + "/memory.stat");
+  std::string name;
+  for (std::uint64_t bytes = 0; stat >> name >> bytes;) {
+    const bool of_files = unified ? name == "active_file" || name == "inactive_file"
+                                  : name == "total_active_file" || name == "total_inactive_file";
+    if (of_files) taken -= std::min(taken, bytes);
+  }
+  return limit - std::min(limit, taken);
+}
+
 // Bytes of the line "NAME: N kB".
 std::optional<std::uint64_t> bytes_in(const std::string& path, std::string_view wanted) {
   std::ifstream file(path);
@@ -45,9 +62,8 @@ std::uint64_t available_memory(const std::string& root) {
     if (!unified && controllers != "memory") continue;
     // A group is held to the limits of all groups around it.
     while (true) {
-      std::string limit = root + (unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory");
-      limit.append(group).append(unified ? "/memory.max" : "/memory.limit_in_bytes");
-      least = std::min(least, number_in(limit));
+      const std::string folder = root + (unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory") + group;
+      least = std::min(least, left_in_group(folder, unified));
       if (group.empty()) break;
       group.resize(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
     }

@@ -6,9 +6,9 @@
 
 namespace core {
 
-// The least of what /proc/meminfo calls available and the limits of the control groups (versions 1 and 2)
-// that this process is in: bytes. What no file tells counts as unlimited. root: where to find /proc and /sys,
-// for tests.
+// The least of what /proc/meminfo calls available and what the control groups (versions 1 and 2) that this
+// process is in have left under their limits: bytes. What no file tells counts as unlimited. root: where to
+// find /proc and /sys, for tests.
 std::uint64_t available_memory(const std::string& root = "");
 
 // Memory that this process holds now, bytes; 0 where no file tells. Pages of files are shared with whoever

@@ -38,6 +38,23 @@ TEST_F(AvailableMemory, is_held_to_every_group_around_the_process) {
   EXPECT_EQ(core::available_memory(root()), 4000U);
 }
 
+TEST_F(AvailableMemory, is_what_a_group_has_left_when_its_files_are_dropped) {
+  file("/proc/meminfo", "MemAvailable:    1000 kB\n");
+  file("/proc/self/cgroup", "0::/job\n");
+  file("/sys/fs/cgroup/job/memory.max", "9000\n");
+  file("/sys/fs/cgroup/job/memory.current", "5000\n");
+  EXPECT_EQ(core::available_memory(root()), 4000U);
+  file("/sys/fs/cgroup/job/memory.stat", "anon 4000\ninactive_file 300\nactive_file 700\n");
+  EXPECT_EQ(core::available_memory(root()), 5000U);
+  file("/sys/fs/cgroup/job/memory.current", "10000\n");
+  EXPECT_EQ(core::available_memory(root()), 0U);
+  file("/proc/self/cgroup", "4:memory:/old\n");
+  file("/sys/fs/cgroup/memory/old/memory.limit_in_bytes", "8000\n");
+  file("/sys/fs/cgroup/memory/old/memory.usage_in_bytes", "6000\n");
+  file("/sys/fs/cgroup/memory/old/memory.stat", "inactive_file 1\ntotal_inactive_file 1000\n");
+  EXPECT_EQ(core::available_memory(root()), 3000U);
+}
+
 TEST_F(AvailableMemory, is_unlimited_where_nothing_tells) {
   EXPECT_EQ(core::available_memory(root()), ~std::uint64_t{0});
 }
