@@ -97,8 +97,7 @@ void MarkdownStream::take(std::string_view letter) {
       return;
     case Block::code_end:  // behind the opening fence
       if (newline) {
-        line_.clear();  // the language
-        block_ = Block::code;
+        begin_code();
       } else {
         line_ += letter;
       }
@@ -109,8 +108,7 @@ void MarkdownStream::take(std::string_view letter) {
         if (newline || begin_block()) begin_line();
         if (newline && block_ != Block::code_end && block_ != Block::table) end_line();
         if (newline && block_ == Block::code_end) {
-          line_.clear();
-          block_ = Block::code;
+          begin_code();
         } else if (newline && block_ == Block::table) {
           table_row();
         }
@@ -237,8 +235,16 @@ void MarkdownStream::take_inline(std::string_view letter) {
   const char c = letter[0];
   if (!style_.render) {
     if (is_blank(c)) {
-      flush_word();
-      space_ = true;
+      // All blanks are shown; the last of several is where the line may break.
+      for (int n = c == '\t' ? 4 : 1; n > 0; --n) {
+        flush_word();
+        if (space_ || column_ == 0) {
+          out(" ");
+          ++column_;
+        } else {
+          space_ = true;
+        }
+      }
     } else {
       add_word_part(letter);
     }
@@ -361,6 +367,13 @@ void MarkdownStream::flush_word() {
   word_columns_ = 0;
 }
 
+// line_ is what stands behind the opening fence.
+void MarkdownStream::begin_code() {
+  code_colours_ = style_.colours && !style_.dim ? CodeColours::of(trimmed(line_)) : nullptr;
+  line_.clear();
+  block_ = Block::code;
+}
+
 void MarkdownStream::code_line() {
   std::string line = std::move(line_);
   line_.clear();
@@ -371,7 +384,10 @@ void MarkdownStream::code_line() {
   }
   for (std::size_t tab = line.find('\t'); tab != std::string::npos; tab = line.find('\t', tab))
     line.replace(tab, 1, "    ");
-  out(style_.colours ? "  \x1b[36m" + line + "\x1b[39m\n" : "  " + line + "\n");
+  if (code_colours_ != nullptr)
+    out("  " + code_colours_->line(line) + "\n");
+  else
+    out(style_.colours ? "  \x1b[36m" + line + "\x1b[39m\n" : "  " + line + "\n");
 }
 
 std::vector<std::string> MarkdownStream::cells_of(std::string_view row) const {

@@ -4,9 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "src/terminal/code_colours.h"
 
 namespace tarsier::terminal {
 
@@ -37,6 +40,7 @@ class MarkdownStream {
   void add_word_part(std::string_view text);
   void flush_word();
   void flush_marks();
+  void begin_code();
   void code_line();
   void table_row();
   void show_table(bool all);
@@ -51,9 +55,10 @@ class MarkdownStream {
   std::string letter_;  // of a character that is not whole yet
   std::string line_;    // the beginning of a line until it is clear what it is; a line of code; a row
   std::string fence_;   // that ends the code
-  std::string indent_;  // of the lines that follow in this block
-  std::string prefix_;  // shown before each line of a quote
-  std::string word_;    // with escape sequences
+  std::unique_ptr<CodeColours> code_colours_;  // null: of one colour
+  std::string indent_;                         // of the lines that follow in this block
+  std::string prefix_;                         // shown before each line of a quote
+  std::string word_;                           // with escape sequences
   int word_columns_ = 0;
   int column_ = 0;
   bool space_ = false;  // stands between the word and what is before it

@@ -102,6 +102,30 @@ TEST(Markdown, off_shows_the_text_as_it_is) {
   EXPECT_EQ(shown("# a **b**\n- c", 80, {.render = false}), "# a **b**\n- c\n");
 }
 
+TEST(Markdown, code_has_the_colours_of_its_language) {
+  const std::string code = "```python\ndef f(x):\n    \"\"\"begun\n    ended\"\"\" # note\n```\n";
+  const std::string out = shown(code);
+  EXPECT_THAT(out, HasSubstr("\x1b[35mdef\x1b[22;39m"));
+  EXPECT_THAT(out, HasSubstr("\x1b[34mf\x1b[22;39m"));
+  EXPECT_THAT(out, HasSubstr("ended\"\"\"\x1b[22;39m"));  // what a line is depends on those before it
+  EXPECT_THAT(out, HasSubstr("\x1b[2m# note\x1b[22;39m"));
+  EXPECT_EQ(plain(out), "  def f(x):\n      \"\"\"begun\n      ended\"\"\" # note\n");
+  for (std::size_t n = 1; n < 9; ++n) EXPECT_EQ(shown(code, 80, {}, n), out) << n;
+  EXPECT_EQ(shown(code, 80, {.colours = false}), plain(out));
+  EXPECT_EQ(shown(code, 80, {.render = false}), code);
+}
+
+TEST(Markdown, code_keeps_all_of_its_letters) {
+  const std::string lines = "for (;;) { s = \"中文字 \\n\"; } // e\xCC\x81 ### `a` <b> &c; 0x1F 'x'\n";
+  for (const char* language : {"cpp", "C++", "python", "json", "bash", "html", "rust", "sql", "diff", "js",
+                               "java title=\"x\"", "latex", "makefile", "no-such-language", "../../x", ""}) {
+    const std::string out = shown("```" + std::string(language) + "\n" + lines + lines + "```\n");
+    EXPECT_EQ(plain(out), "  " + lines + "  " + lines) << language;
+    for (const std::string letter : {"中", "文", "字"}) EXPECT_THAT(out, HasSubstr(letter)) << language;
+  }
+  EXPECT_THAT(shown("```no-such-language\nx\n```\n"), HasSubstr("\x1b[36mx\x1b[39m"));  // of one colour
+}
+
 TEST(Markdown, control_characters_never_reach_the_terminal) {
   const std::string out = shown(
       "a\x1b]52;c;evil\x07 b\x9b"
