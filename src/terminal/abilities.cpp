@@ -3,6 +3,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "ggml-like-core/base/error.h"
 
 namespace tarsier::terminal {
@@ -26,6 +28,20 @@ Protocol native_protocol(const std::function<std::string_view(const char*)>& val
   return Protocol::blocks;
 }
 
+// tmux may draw sixels itself, where it was built so and the terminal around it knows them: it says so
+// from 3.6 on.
+constexpr const char* kSixels = "#{sixel_support} #{client_termfeatures}";
+bool draws_sixels(const AskTmux& tmux) {
+  const std::string answer = tmux(kSixels);
+  return answer.starts_with("1 ") && answer.find("sixel") != std::string::npos;
+}
+// Whether it hands on what is wrapped for the terminal around it.
+constexpr const char* kPasses = "#{allow-passthrough}";
+bool passes(const AskTmux& tmux) {
+  const std::string answer = tmux(kPasses);
+  return !answer.empty() && answer != "0" && answer != "off";
+}
+
 }  // namespace
 
 std::string_view name_of(Protocol protocol) {
@@ -44,7 +60,17 @@ std::string_view name_of(Protocol protocol) {
   core::bug("unknown protocol for pictures");
 }
 
-Abilities abilities(const Environment& get, std::string_view wanted) {
+std::string ask_tmux(const std::string& format) {
+  std::FILE* from = ::popen(("tmux display-message -p '" + format + "' 2>/dev/null").c_str(), "r");
+  if (from == nullptr) return "";
+  char answer[512];
+  std::string out(answer, std::fread(answer, 1, sizeof answer, from));
+  ::pclose(from);
+  while (out.ends_with('\n')) out.pop_back();
+  return out;
+}
+
+Abilities abilities(const Environment& get, std::string_view wanted, const AskTmux& ask) {
   const auto value = [&](const char* name) {
     const char* found = get(name);
     return std::string_view(found != nullptr ? found : "");
@@ -60,9 +86,11 @@ Abilities abilities(const Environment& get, std::string_view wanted) {
   }
   const bool tmux = !value("TMUX").empty();
   if (wanted.empty() || wanted == "auto") {
-    // tmux passes iTerm2's and sixel's pictures on, but loses kitty's place on the screen when it scrolls.
     out.pictures = dumb ? Protocol::none : native_protocol(value, term);
-    if (tmux && out.pictures != Protocol::iterm) out.pictures = Protocol::blocks;
+    // What tmux passes on comes before text that was written earlier: a picture drawn at the cursor is at the
+    // wrong place. Only kitty's can be text themselves.
+    if (tmux && out.pictures != Protocol::none && !(out.pictures == Protocol::kitty && passes(ask)))
+      out.pictures = draws_sixels(ask) ? Protocol::sixel : Protocol::blocks;
   } else {
     bool known = false;
     for (const Protocol protocol : kProtocols)
@@ -72,7 +100,8 @@ Abilities abilities(const Environment& get, std::string_view wanted) {
       }
     core::require(known, "pictures by \"", wanted, "\": wanted auto, kitty, iterm, sixel, blocks or none");
   }
-  out.through_tmux = tmux && out.pictures != Protocol::blocks && out.pictures != Protocol::none;
+  out.through_tmux = tmux && (out.pictures == Protocol::kitty || out.pictures == Protocol::iterm ||
+                              (out.pictures == Protocol::sixel && !draws_sixels(ask) && passes(ask)));
   return out;
 }
 

@@ -440,6 +440,40 @@ TEST_F(ChatWindow, a_full_context_loses_the_oldest_turns) {
               ContainsRegex("the context holds 128.*\n(.*\n)*> What is this\\?"));
 }
 
+TEST_F(ChatWindow, turns_leave_a_context_that_was_kept_on_disk) {
+  const std::string flags = "--context 128 --max-tokens 24 --disk-cache 0 ";
+  {
+    Window w(chat(flags + kPicture));
+    ask(w, "/set keep-cache on", "keep-cache on");
+    for (const char* used : {"context 40 of 128", "context 68 of 128", "context 96 of 128"})
+      ask(w, "Describe this image.", used);
+    w.line("/quit");
+    w.wait_for("EXIT");
+  }
+  Window w(chat(flags + "--continue"));
+  w.wait_for("the last question was");
+  ask(w, "Describe this image.", "stay out of it");
+  // The question is read, and nothing that was said before it.
+  EXPECT_THAT(w.wait_for("answer"), ContainsRegex("prompt 1?[0-9] new, [3-9][0-9] kept"));
+  EXPECT_THAT(w.screen(), Not(HasSubstr("1 image")));
+}
+
+// tmux hands kitty's sequences on where that is allowed; the screen holds the letters that they belong to.
+TEST_F(ChatWindow, kitty_draws_through_tmux) {
+  const std::string cell = "\U0010EEEE";
+  {
+    Window w("tmux set -g allow-passthrough on && " + chat(kPicture, "KITTY_WINDOW_ID=1"));
+    const std::string screen = w.wait_for("12 tokens");
+    EXPECT_GT(Window::count(screen, cell), 200);
+    EXPECT_THAT(screen, HasSubstr(cell + "\u0305\u0305"));
+    EXPECT_THAT(screen, Not(HasSubstr("▄")));
+  }
+  Window w(chat(kPicture, "KITTY_WINDOW_ID=1"));
+  const std::string screen = w.wait_for("12 tokens");
+  EXPECT_EQ(Window::count(screen, cell), 0);
+  EXPECT_THAT(screen, HasSubstr("▄"));
+}
+
 TEST_F(ChatWindow, without_colours_there_are_none) {
   Window w(chat("--pictures none", "NO_COLOR=1"));
   w.wait_for("Ctrl-D leaves");
@@ -547,21 +581,6 @@ TEST(Doctor, says_what_is_there_and_the_sizes_of_readme) {
     rows += row.empty() ? 0 : 1;
   }
   EXPECT_EQ(rows, 5);
-}
-
-TEST(Completion, scripts_know_commands_flags_and_choices) {
-  const std::string bash = test::run("tarsier completion bash").out;
-  const test::Output found = test::run(
-      "bash -c 'eval \"$(tarsier completion bash)\"; COMP_WORDS=(tarsier chat --pic); COMP_CWORD=2; "
-      "_tarsier; "
-      "echo \"$COMPREPLY\"; COMP_WORDS=(tarsier chat --pictures s); COMP_CWORD=3; _tarsier; echo "
-      "\"$COMPREPLY\"'");
-  EXPECT_EQ(found.out, "--pictures\nsixel\n") << found.err;
-  EXPECT_THAT(test::run("tarsier completion fish").out, HasSubstr("-l pictures -x -a 'auto kitty"));
-  EXPECT_THAT(test::run("tarsier completion zsh").out, HasSubstr("#compdef tarsier\n"));
-  const std::string man = test::run("tarsier man").out;
-  EXPECT_THAT(man, HasSubstr(".SS chat\n"));
-  EXPECT_THAT(man, HasSubstr("/resolution"));
 }
 
 }  // namespace
