@@ -248,8 +248,7 @@ std::span<const float> Timeline::sync(const Prompt& prompt, const RunControl& co
   const std::size_t kept = control.values != nullptr ? 0 : static_cast<std::size_t>(differ - keys.begin());
   ids_.resize(kept);
   keys_.resize(kept);
-  places_.clear();  // a restored timeline has none
-  for (std::size_t i = 0; i < kept; ++i) places_.push_back(place_of(prompt, i));
+  places_.resize(kept);
   if (kept <= shifted_from_) shifted_from_ = kNone;
   next_position_ = static_cast<int>(n) + prompt.positions.rope_delta;
   stats_.reused_tokens += static_cast<int>(kept);

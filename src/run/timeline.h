@@ -132,9 +132,8 @@ class Timeline {
   KvCache cache_;
   TextRope rope_;
   std::vector<int> ids_;
-  std::vector<Key> keys_;  // of ids_
-  // Of ids_; none from restore on until the next sync.
-  std::vector<Place> places_;
+  std::vector<Key> keys_;             // of ids_
+  std::vector<Place> places_;         // of ids_
   std::size_t shifted_from_ = kNone;  // the first token that shift kept
   int next_position_ = 0;             // of the next text token
   SessionStats stats_;

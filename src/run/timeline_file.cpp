@@ -14,7 +14,7 @@ namespace {
 
 // Words of 64 bits at the beginning.
 struct Header {
-  std::uint64_t magic = 0x3130766b73726174;  // "tarskv01"
+  std::uint64_t magic = 0x3230766b73726174;  // "tarskv02"
   std::uint64_t identity = 0;                // of model and kernels
   std::uint64_t kv_type = 0;
   std::uint64_t tokens = 0;
@@ -30,8 +30,10 @@ static_assert(sizeof(Header) == 64);
 struct KeyRecord {
   std::int32_t id, row;
   std::uint64_t media;
+  Place place;
+  std::int32_t zero = 0;
 };
-static_assert(sizeof(KeyRecord) == 16);
+static_assert(sizeof(KeyRecord) == 32);
 
 std::uint64_t identity_of(const LoadedModel& model, const char* kernels) {
   core::Hash hash;
@@ -47,7 +49,8 @@ std::uint64_t Timeline::save(const std::string& path) const {
   const auto parts = cache_.used(ids_.size());
   std::vector<KeyRecord> keys;
   keys.reserve(keys_.size());
-  for (const Key& key : keys_) keys.push_back({.id = key.id, .row = key.row, .media = key.media});
+  for (std::size_t i = 0; i < keys_.size(); ++i)
+    keys.push_back({.id = keys_[i].id, .row = keys_[i].row, .media = keys_[i].media, .place = places_[i]});
   core::Hash sum;
   std::uint64_t bytes = sizeof(Header) + keys.size() * sizeof(KeyRecord);
   sum.add(std::as_bytes(std::span(keys)));
@@ -106,6 +109,9 @@ void Timeline::restore(const std::string& path) {
     at += part.size();
   }
   core::require(sum.value() == header.sum, path, ": is damaged");
+  for (const KeyRecord& record : records)
+    for (const std::int32_t at : record.place)
+      core::require(at >= 0 && static_cast<std::uint64_t>(at) <= most, path, ": is damaged");
 
   for (const std::span<std::byte> part : parts) {
     std::memcpy(part.data(), rest.data(), part.size());
@@ -118,6 +124,7 @@ void Timeline::restore(const std::string& path) {
   for (const KeyRecord& record : records) {
     ids_.push_back(record.id);
     keys_.push_back({.id = record.id, .row = record.row, .media = record.media});
+    places_.push_back(record.place);
   }
   next_position_ = static_cast<int>(header.next_position);
 }

@@ -7,7 +7,7 @@ namespace tarsier {
 
 int Timeline::shift(const Prompt& prompt) {
   constexpr std::size_t kLeast = 16;  // tokens worth it: fewer may be alike by chance
-  if (places_.size() != keys_.size() || prompt.ids.empty()) return 0;
+  if (prompt.ids.empty()) return 0;
   std::vector<Source> sources;
   std::vector<Key> keys;
   lay_out(prompt, sources, keys);
@@ -62,7 +62,7 @@ void Timeline::forget_shifted() {
   if (shifted_from_ == kNone) return;
   ids_.resize(shifted_from_);
   keys_.resize(shifted_from_);
-  places_.clear();
+  places_.resize(shifted_from_);
   shifted_from_ = kNone;
 }
 

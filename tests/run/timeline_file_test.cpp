@@ -81,7 +81,7 @@ TEST(TimelineFile, what_does_not_fit_is_refused_and_changes_nothing) {
   std::string turned = whole;
   turned[whole.size() - 1000] = static_cast<char>(turned[whole.size() - 1000] ^ 1);
   std::string later = whole;
-  later[7] = '2';
+  later[7] = '3';
   for (const auto& [damaged, why] :
        {std::pair(turned, "is damaged"), std::pair(later, "is no cache that this version reads"),
         std::pair(whole.substr(0, 20), "found 20 bytes"), std::pair(whole + "x", "bytes behind the header")})

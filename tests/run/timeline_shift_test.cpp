@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/model_files.h"
+#include "tests/temp_folder.h"
 
 namespace {
 
@@ -83,6 +84,61 @@ TEST(Shift, keys_are_where_reading_again_would_put_them) {
         worst = std::max(worst, std::abs(double{found[d]} - expected[d]));
     }
   EXPECT_LT(worst, 1e-5);
+}
+
+// What attention falls back on stays where it is, bit by bit: the system's turn and the first tokens at all.
+TEST(Shift, what_the_conversation_begins_with_is_not_touched) {
+  const auto& model = dense().model();
+  const Prompt whole = talk(*model, 0, 4, "Name a colour.");
+  const Prompt cut = talk(*model, 1, 4, "How many shapes are there?");
+  const auto alike = static_cast<int>(  // before the first picture
+      std::find(cut.token_types.begin(), cut.token_types.end(), 1) - cut.token_types.begin());
+  EXPECT_GE(alike, 12);  // <|im_start|>system, its words, <|im_end|>, <|im_start|>user
+  Session session(model, {.kv_type = core::DType::q8_0});
+  session.sync(whole);
+  const auto& c = model->config().text;
+  const auto beginning = [&] {
+    std::vector<float> keys;
+    std::vector<float> key(static_cast<std::size_t>(c.head_dim));
+    for (int layer = 0; layer < c.num_hidden_layers; ++layer)
+      for (int head = 0; head < c.num_key_value_heads; ++head)
+        for (int i = 0; i < alike; ++i) {
+          session.timeline().cache().read_key(session.timeline().table(), layer, head, i, key.data());
+          keys.insert(keys.end(), key.begin(), key.end());
+        }
+    return keys;
+  };
+  const std::vector<float> before = beginning();
+  ASSERT_GT(session.timeline().shift(cut), 0);
+  EXPECT_EQ(beginning(), before);
+  session.sync(cut);
+  EXPECT_EQ(beginning(), before);
+}
+
+TEST(Shift, a_timeline_from_disk_is_cut_at_once) {
+  const auto& model = dense().model();
+  const Prompt cut = talk(*model, 1, 4, "How many shapes are there?");
+  const test::TempFolder folder;
+  Session session(model);
+  session.sync(talk(*model, 0, 4, "Name a colour."));
+  session.timeline().save(folder.path("kv"));
+  Session other(model);
+  other.timeline().restore(folder.path("kv"));
+  const int kept = session.timeline().shift(cut);
+  EXPECT_GT(kept, 60);
+  EXPECT_EQ(other.timeline().shift(cut), kept);
+  EXPECT_EQ(logits_of(other, cut), logits_of(session, cut));
+  EXPECT_EQ(other.stats().images, 0);
+  // A cut one, saved and restored, can be cut again, and knows what was moved.
+  session.timeline().save(folder.path("kv"));
+  Session third(model);
+  third.timeline().restore(folder.path("kv"));
+  const Prompt more = talk(*model, 2, 4, "How many shapes are there?");
+  EXPECT_EQ(third.timeline().shift(more), session.timeline().shift(more));
+  EXPECT_EQ(logits_of(third, more), logits_of(session, more));
+  third.timeline().forget_shifted();
+  Session fresh(model);
+  EXPECT_EQ(logits_of(third, more), logits_of(fresh, more));
 }
 
 TEST(Shift, answers_are_nearly_those_of_reading_again) {
