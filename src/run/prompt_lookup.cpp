@@ -19,36 +19,46 @@ std::size_t behind_latest(std::span<const int> seen, std::size_t n) {
 
 }  // namespace
 
-std::span<const int> PromptLookup::guess(int most) {
+void PromptLookup::look(std::size_t n) {
   guess_.clear();
-  if (pause_ > 0) {
-    --pause_;
-    return guess_;
-  }
-  if (most < kLengths[0]) return guess_;
+  std::size_t from = 0;
+  for (std::size_t m = kLongestMatch; from == 0 && m >= kShortestMatch; --m) from = behind_latest(seen_, m);
+  if (from == 0) return;
+  for (std::size_t at = from; at < from + n; ++at)  // behind the end the guess itself goes on
+    guess_.push_back(at < seen_.size() ? seen_[at] : guess_[at - seen_.size()]);
+}
+
+void PromptLookup::push(int id) {
+  seen_.push_back(id);
+  if (proven_) return;
+  came_ = came_ < guess_.size() && guess_[came_] == id ? came_ + 1 : 0;
+  if (came_ == 0) look(kInMind);
+  if (came_ < kInMind) return;
+  proven_ = true;
+  guess_.clear();  // none is handed out yet
+}
+
+std::span<const int> PromptLookup::guess(int most) {
+  if (!proven_) return {};
+  guess_.clear();
+  if (most < kLengths[0]) return {};
   std::size_t which = length_;
   while (kLengths[which] > most) --which;
-  std::size_t from = 0;
-  for (std::size_t n = kLongestMatch; from == 0 && n >= kShortestMatch; --n) from = behind_latest(seen_, n);
-  if (from == 0) return guess_;
-  for (int i = 0; i < kLengths[which]; ++i) {  // behind the end the guess itself goes on
-    const std::size_t at = from + static_cast<std::size_t>(i);
-    guess_.push_back(at < seen_.size() ? seen_[at] : guess_[at - seen_.size()]);
-  }
+  look(static_cast<std::size_t>(kLengths[which]));
   return guess_;
 }
 
 void PromptLookup::judge(int right) {
+  if (!proven_ || guess_.empty()) return;
   const int made = static_cast<int>(guess_.size());
-  if (made == 0) return;
   if (right < kTokenCost * (1 + made)) {
+    proven_ = false;
     length_ = 0;
-    pause_ = next_pause_;
-    next_pause_ = std::min(kLongestPause, 2 * next_pause_);
-    return;
+    came_ = 0;
+    guess_.clear();
+  } else if (right == made) {
+    length_ = std::min(length_ + 1, kLengths.size() - 1);
   }
-  next_pause_ = kFirstPause;
-  if (right == made) length_ = std::min(length_ + 1, kLengths.size() - 1);
 }
 
 }  // namespace tarsier

@@ -21,28 +21,54 @@ using tarsier::Session;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-TEST(PromptLookup, what_stood_behind_the_same_tokens_the_last_time_is_guessed) {
-  const std::vector<int> prompt{1, 2, 3, 4, 5, 1, 2, 3, 6, 7, 8, 9, 2, 3, 5, 5};
+// All of prompt stands there, and again up to the tokens of `again`.
+PromptLookup repeated(const std::vector<int>& prompt, const std::vector<int>& again) {
   PromptLookup lookup(prompt);
-  EXPECT_THAT(lookup.guess(7), IsEmpty());  // 5 5 stood nowhere
-  lookup.push(2);
-  lookup.push(3);
-  EXPECT_THAT(lookup.guess(7), ElementsAre(5, 5, 2, 3, 5));  // 2 3: the latest place
-  EXPECT_THAT(lookup.guess(4), IsEmpty());                   // too short to be worth it
+  for (const int id : again) lookup.push(id);
+  return lookup;
+}
+
+TEST(PromptLookup, nothing_is_guessed_until_six_tokens_came_as_thought) {
+  const std::vector<int> prompt{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  PromptLookup lookup(prompt);
+  for (int id = 1; id <= 8; ++id) {  // 1 2 stand there: 3 to 8 are thought of
+    EXPECT_THAT(lookup.guess(7), IsEmpty()) << id;
+    lookup.judge(0);
+    lookup.push(id);
+  }
+  EXPECT_THAT(lookup.guess(7), ElementsAre(9, 10, 11, 12, 13));
+  EXPECT_THAT(lookup.guess(4), IsEmpty());  // too short to be worth it
   EXPECT_THAT(lookup.guess(-1), IsEmpty());
-  PromptLookup three(prompt);
+  PromptLookup other = repeated(prompt, {1, 2, 3, 4, 5, 6, 7, 99});  // one was another
+  EXPECT_THAT(other.guess(7), IsEmpty());
+  for (const int id : {8, 9, 10, 11, 12, 13, 14}) other.push(id);
+  EXPECT_THAT(other.guess(7), IsEmpty());
+  other.push(15);
+  EXPECT_THAT(other.guess(7), ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST(PromptLookup, what_stood_behind_the_same_tokens_the_last_time_is_guessed) {
+  const std::vector<int> prompt{1, 2, 3, 4, 5,  1,  2,  3,  6,  7,  8,  9,
+                                2, 3, 5, 5, 20, 21, 22, 23, 24, 25, 26, 27};
+  const std::vector<int> proof{20, 21, 22, 23, 24, 25, 26, 27};
+  PromptLookup two = repeated(prompt, proof);
+  for (const int id : {30, 2, 3}) two.push(id);
+  EXPECT_THAT(two.guess(7), ElementsAre(5, 5, 20, 21, 22));  // 2 3: the latest place
+  PromptLookup three = repeated(prompt, proof);
   for (const int id : {1, 2, 3}) three.push(id);
   EXPECT_THAT(three.guess(5), ElementsAre(6, 7, 8, 9, 2));  // 1 2 3 before 2 3
+  PromptLookup none = repeated(prompt, proof);
+  none.push(30);
+  EXPECT_THAT(none.guess(7), IsEmpty());
 }
 
 TEST(PromptLookup, a_short_period_goes_on_beyond_what_is_there) {
-  PromptLookup lookup(std::vector<int>{4, 5, 4, 5});
-  lookup.push(4);
+  PromptLookup lookup = repeated({4, 5, 4, 5}, {4, 5, 4, 5, 4, 5, 4});
   EXPECT_THAT(lookup.guess(10), ElementsAre(5, 4, 5, 4, 5));
 }
 
-TEST(PromptLookup, guesses_grow_while_right_and_pause_ever_longer_while_wrong) {
-  PromptLookup lookup(std::vector<int>(20, 1));
+TEST(PromptLookup, guesses_grow_while_right_and_end_with_one_that_cost_more_than_it_gave) {
+  PromptLookup lookup = repeated(std::vector<int>(20, 1), std::vector<int>(7, 1));
   for (const int length : {5, 11, 23, 23}) {
     EXPECT_EQ(lookup.guess(100).size(), static_cast<std::size_t>(length));
     lookup.judge(length);
@@ -50,18 +76,12 @@ TEST(PromptLookup, guesses_grow_while_right_and_pause_ever_longer_while_wrong) {
   EXPECT_EQ(lookup.guess(100).size(), 23U);
   lookup.judge(12);  // worth its time
   EXPECT_EQ(lookup.guess(100).size(), 23U);
-  int last = 0;
-  for (int wrong = 0; wrong < 8; ++wrong) {
-    lookup.judge(0);
-    int pause = 0;
-    while (lookup.guess(100).empty()) lookup.judge(0), ++pause;
-    EXPECT_GE(pause, last);
-    last = pause;
+  lookup.judge(7);
+  for (int in_mind = 0; in_mind < 7; ++in_mind) {
+    EXPECT_THAT(lookup.guess(100), IsEmpty()) << in_mind;
+    lookup.push(1);
   }
-  EXPECT_EQ(last, 128);
   EXPECT_EQ(lookup.guess(100).size(), 5U);
-  lookup.judge(5);
-  EXPECT_EQ(lookup.guess(100).size(), 11U);  // no pause behind a right one
 }
 
 const tarsier::Prompt& repeating(const tarsier::Model& model) {
@@ -114,8 +134,8 @@ TEST_P(Speculation, changes_no_bit_of_an_answer) {
           rejected += with.stats().proposed_tokens - with.stats().accepted_tokens;
         }
   }
-  EXPECT_GT(accepted, 200);  // else nothing is shown
-  EXPECT_GT(rejected, 50);
+  EXPECT_GT(accepted, 100);  // else nothing is shown
+  EXPECT_GT(rejected, 20);
 }
 INSTANTIATE_TEST_SUITE_P(Models, Speculation, testing::Values("tiny-vl-dense", "tiny-vl-moe"),
                          [](const auto& model) {
