@@ -52,6 +52,14 @@ std::string joined(const std::vector<std::string>& words, std::string_view betwe
   return out;
 }
 
+// What stands without a flag, where only some words may.
+std::vector<std::string> words_of(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options())
+    if (option->get_positional())
+      if (auto choices = choices_of(*option); !choices.empty()) return choices;
+  return {};
+}
+
 std::string bash_script(const CLI::App& app) {
   std::vector<std::string> names;
   std::string cases;
@@ -67,19 +75,21 @@ std::string bash_script(const CLI::App& app) {
           values += fmt::format("    '{} {}') COMPREPLY=($(compgen -W '{}' -- \"$word\")); return ;;\n",
                                 command->get_name(), name, joined(choices, " "));
     }
-    cases += fmt::format("    {}) flags='{}' ;;\n", command->get_name(), joined(flags, " "));
+    cases += fmt::format("    {}) flags='{}' words='{}' ;;\n", command->get_name(), joined(flags, " "),
+                         joined(words_of(*command), " "));
   }
   return fmt::format(
       "# bash completion of tarsier\n"
       "_tarsier() {{\n"
-      "  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} flags=''\n"
+      "  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} flags='' words=''\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W '{} --help --version' -- \"$word\")); "
       "return; fi\n"
       "  case \"${{COMP_WORDS[1]}} $before\" in\n{}  esac\n"
       "  case ${{COMP_WORDS[1]}} in\n{}  esac\n"
       "  case $word in\n"
       "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
-      "    *) compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
+      "    *) if [ -n \"$words\" ]; then COMPREPLY=($(compgen -W \"$words\" -- \"$word\"));\n"
+      "       else compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\")); fi ;;\n"
       "  esac\n"
       "}}\n"
       "complete -F _tarsier tarsier\n",
@@ -106,7 +116,9 @@ std::string zsh_script(const CLI::App& app) {
                                                         : ":value:(" + joined(choices, " ") + ")";
         cases += fmt::format(" \\\n      '*{}[{}]{}'", name, zsh_text(option->get_description()), value);
       }
-    cases += " \\\n      '*:file:_files' ;;\n";
+    const auto words = words_of(*command);
+    cases += words.empty() ? " \\\n      '*:file:_files' ;;\n"
+                           : " \\\n      '*:word:(" + joined(words, " ") + ")' ;;\n";
   }
   return fmt::format(
       "#compdef tarsier\n"
@@ -117,7 +129,8 @@ std::string zsh_script(const CLI::App& app) {
       "  shift words; (( CURRENT-- ))\n"
       "  case $command in\n{}  esac\n"
       "}}\n"
-      "compdef _tarsier tarsier\n",
+      "# As a file of fpath it is run by the first Tab; else it is sourced.\n"
+      "if [[ $funcstack[1] = _tarsier ]]; then _tarsier \"$@\"; else compdef _tarsier tarsier; fi\n",
       commands, cases);
 }
 
@@ -128,7 +141,9 @@ std::string fish_script(const CLI::App& app) {
   for (const CLI::App* command : commands_of(app)) {
     out += fmt::format("complete -c tarsier -f -n __fish_use_subcommand -a {} -d '{}'\n", command->get_name(),
                        fish_text(command->get_description()));
-    out += fmt::format("complete -c tarsier -F -n '__fish_seen_subcommand_from {}'\n", command->get_name());
+    const auto words = words_of(*command);
+    out += fmt::format("complete -c tarsier {} -n '__fish_seen_subcommand_from {}'\n",
+                       words.empty() ? "-F" : "-f -a '" + joined(words, " ") + "'", command->get_name());
     for (const CLI::Option* option : command->get_options()) {
       std::string names;
       for (const std::string& name : option->get_snames()) names += " -s " + name;
