@@ -35,8 +35,8 @@ for model in tiny-vl-dense tiny-vl-moe; do
   ask $model --image $pictures/one-shape.png "What is in this picture?"
   ask $model --image $pictures/before.png --image $pictures/after.png "What changed?"
   ask $model "Say hello in Chinese."
-  printf '\na clip of 16 frames (%s)\n> What happens in this video?\n' "$pictures/clip.json"
-  "$tarsier" run -m "$out/$model.gguf" --temperature 0 --messages $pictures/clip.json
+  ask $model --video $pictures/clip.mp4 "What happens in this video?"
+  ask $model --video $pictures/colour.mp4 "What happens in this video?"
 done
 
 say "Boxes"

@@ -5,7 +5,8 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config libopenblas-dev libstb-dev nlohmann-json3-dev libfmt-dev libcli11-dev
        libjpeg-dev libpng-dev libwebp-dev libgif-dev libtiff-dev libheif-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev libglib2.0-dev
-       libchafa-dev libreadline-dev libsource-highlight-dev)
+       libchafa-dev libreadline-dev libsource-highlight-dev
+       libavformat-dev libavcodec-dev libswscale-dev libavutil-dev)
 tests=(libgtest-dev libgmock-dev googletest libbenchmark-dev xz-utils liblzma-dev clang libomp-dev clang-format
        clang-tidy g++-aarch64-linux-gnu qemu-user libsimde-dev tmux python3-pip)
 

@@ -30,13 +30,18 @@ Prompt Model::raw_prompt(const std::string& text, const std::vector<std::string>
 }
 
 Conversation question(std::string text, const std::vector<std::string>& image_paths, std::string system) {
+  std::vector<ContentPart> media;
+  for (const std::string& path : image_paths)
+    media.push_back({.kind = ContentPart::Kind::image, .image = path});
+  return question_about(std::move(media), std::move(text), std::move(system));
+}
+
+Conversation question_about(std::vector<ContentPart> media, std::string text, std::string system) {
   Conversation out;
   if (!system.empty())
     out.messages.push_back(
         {.role = "system", .content = {{.kind = ContentPart::Kind::text, .text = std::move(system)}}});
-  Message& user = out.messages.emplace_back(Message{.role = "user"});
-  for (const std::string& path : image_paths)
-    user.content.push_back({.kind = ContentPart::Kind::image, .image = path});
+  Message& user = out.messages.emplace_back(Message{.role = "user", .content = std::move(media)});
   user.content.push_back({.kind = ContentPart::Kind::text, .text = std::move(text)});
   return out;
 }

@@ -31,6 +31,8 @@ namespace tarsier {
 // A conversation of one user's turn: the pictures first, then the text.
 Conversation question(std::string text, const std::vector<std::string>& image_paths = {},
                       std::string system = {});
+// The same with pictures and clips in any order.
+Conversation question_about(std::vector<ContentPart> media, std::string text, std::string system = {});
 
 // What a file holds. Immutable: any number of sessions and threads may share one. The weights stay in the
 // mapped file.

@@ -1,13 +1,25 @@
 #!/usr/bin/env python3
-"""Draws the demo's pictures and clip (Pillow needed). The seeds are not among those of the training."""
+"""Draws the demo's pictures and clips (Pillow and ffmpeg needed). The seeds are not among those of the training."""
 import json
 import os
 import random
+import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../../tests/oracle/train"))
 import shapes  # noqa: E402
+
+
+def film(name, frames, rate):
+    """A video file that keeps every pixel."""
+    with tempfile.TemporaryDirectory() as folder:
+        for i, frame in enumerate(frames):
+            shapes.render(frame).save(os.path.join(folder, f"{i:02}.png"))
+        exact = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]
+        subprocess.run(["ffmpeg", "-y", "-v", "error", "-framerate", str(rate), "-i", os.path.join(folder, "%02d.png"), "-c:v", "libx264rgb",
+                        "-qp", "0", "-preset", "veryslow", "-g", "8", *exact, os.path.join(HERE, name)], check=True)
 
 
 def main():
@@ -27,7 +39,11 @@ def main():
     for i, frame in enumerate(frames):
         names.append(f"clip/{i:02}.png")
         shapes.render(frame).save(os.path.join(HERE, names[-1]), optimize=True)
+    film("clip.mp4", frames, 8)
     print("clip:", answer)
+    frames, _, _, _, (_, answer) = shapes.video(random.Random("demo/clip/colour/2"), 64, 64, 16)
+    film("colour.mp4", frames, 4)
+    print("colour.mp4:", answer)
     messages = [{"role": "user", "content": [{"type": "video", "video": names, "fps": 8.0, "sample": True},
                                              {"type": "text", "text": "What happens in this video?"}]}]
     with open(os.path.join(HERE, "clip.json"), "w", encoding="utf-8") as f:

@@ -11,9 +11,9 @@ namespace {
 
 constexpr CommandRow kCommands[] = {
     {Command::image, "image", "FILE...",
-     "Attach pictures to the next question; a folder is a clip, its pictures the frames; FPS=2 before it "
-     "sets "
-     "frames a second",
+     "Attach pictures or videos to the next question; a folder is a clip, its pictures the frames. Before a "
+     "video: FPS=1 looks at so many frames a second, FRAMES=32 at most at so many, START=0:30 END=1:00 at a "
+     "part; FPS=2 before a folder says how its frames follow",
      Completes::paths},
     {Command::paste, "paste", "", "Attach the picture in the clipboard", Completes::nothing},
     {Command::resolution, "resolution", "[low|auto|high|max|MIN MAX]",
@@ -54,7 +54,7 @@ constexpr CommandRow kCommands[] = {
 constexpr std::string_view kKeys =
     "Enter sends, Alt-Enter begins a new line, \"\"\" begins and ends a text of several lines,\n"
     "Ctrl-G opens $EDITOR, Ctrl-R searches what was typed before, Tab completes.\n"
-    "A path dropped or pasted into the question, or @path, attaches the picture.\n"
+    "A path dropped or pasted into the question, or @path, attaches the picture or video.\n"
     "Ctrl-C stops an answer and keeps what is there; twice leaves.\n";
 
 std::string_view trimmed(std::string_view text) {

@@ -1,6 +1,8 @@
 #include "src/chat/dialogue.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdio>
 
 #include "ggml-like-core/base/error.h"
 
@@ -9,6 +11,42 @@ namespace {
 
 const char* role_name(Role role) { return role == Role::user ? "user" : "assistant"; }
 
+constexpr int kHashDigits = 16;
+
+// Each option of a clip and its name.
+template <class Options, class Visit>
+void visit_options(Options& o, const Visit& visit) {
+  visit("fps", o.fps);
+  visit("min_frames", o.min_frames);
+  visit("max_frames", o.max_frames);
+  visit("max_pixels", o.max_pixels);
+  visit("start", o.start);
+  visit("end", o.end);
+}
+
+Json to_json(const AttachedVideo& v) {
+  char hash[kHashDigits + 1] = {};
+  std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(v.hash));
+  Json out = {{"path", v.path}, {"hash", hash}};
+  visit_options(v.options, [&](const char* name, const auto& value) {
+    if (value) out[name] = *value;
+  });
+  return out;
+}
+
+AttachedVideo video_of(const Json& json) {
+  AttachedVideo out{.path = json.at("path").get<std::string>()};
+  const auto hash = json.at("hash").get<std::string>();
+  const auto [end, error] = std::from_chars(hash.data(), hash.data() + hash.size(), out.hash, 16);
+  core::require(error == std::errc{} && end == hash.data() + hash.size(), "a video has no hash");
+  visit_options(out.options, [&](const char* name, auto& value) {
+    using Value = typename std::remove_reference_t<decltype(value)>::value_type;
+    if (json.contains(name)) value = json.at(name).get<Value>();
+  });
+  reopen(out);
+  return out;
+}
+
 Json to_json(const Attachment& a) {
   Json pictures = Json::array();
   for (const Picture& p : a.pictures)
@@ -16,6 +54,7 @@ Json to_json(const Attachment& a) {
   Json out = {{"name", a.name}, {"pictures", pictures}};
   if (a.clip) out["fps"] = a.fps;
   if (a.limits) out["pixels"] = {a.limits->min_pixels, a.limits->max_pixels};
+  if (a.video) out["video"] = to_json(*a.video);
   return out;
 }
 
@@ -48,6 +87,7 @@ Attachment attachment_of(const Json& json, const PictureSource& pictures) {
     out.fps = json.at("fps").get<double>();
     core::require(out.fps > 0, "a clip has no frames a second");
   }
+  if (json.contains("video")) out.video = video_of(json.at("video"));
   if (json.contains("pixels")) {
     const auto limits = json.at("pixels").get<std::array<std::int64_t, 2>>();
     core::require(0 < limits[0] && limits[0] <= limits[1], "limits of pixels that no picture fits");

@@ -7,7 +7,7 @@
 #include <optional>
 #include <system_error>
 
-#include "src/chat/picture.h"
+#include "src/input/picture_folder.h"
 
 namespace tarsier::chat {
 namespace {
@@ -106,7 +106,7 @@ bool is_file(const std::string& path) {
 std::optional<std::vector<std::string>> pictures_of(const Word& word) {
   std::vector<std::string> paths = expanded(word);
   for (const std::string& path : paths)
-    if (!is_file(path) || !has_picture_name(path)) return std::nullopt;
+    if (!is_file(path) || !(has_picture_name(path) || has_video_name(path))) return std::nullopt;
   return paths;
 }
 
@@ -138,7 +138,8 @@ Dropped take_paths(std::string_view text) {
     std::optional<std::vector<std::string>> paths;
     // "@anna" in a sentence is no path; what looks like one is, even if it cannot be read.
     if (asked && (word.quoted || fs::exists(fs::path(resolved(word.text))) ||
-                  word.text.find('/') != std::string::npos || has_picture_name(word.text)))
+                  word.text.find('/') != std::string::npos || has_picture_name(word.text) ||
+                  has_video_name(word.text)))
       paths = expanded(word);
     else if (!asked)
       paths = pictures_of(word);

@@ -12,11 +12,11 @@ namespace tarsier::chat {
 std::vector<std::string> path_words(std::string_view text);
 
 struct Dropped {
-  std::vector<std::string> paths;  // pictures and folders, in order
+  std::vector<std::string> paths;  // pictures, videos and folders, in order
   std::string text;                // the rest
 };
-// Takes out of text: @path (whatever it names), and every path of an existing picture that is written as
-// terminals drop it (absolute, ~, file://, quoted, ./) or that ends like a picture's. The rest keeps its
+// Takes out of text: @path (whatever it names), and every path of an existing picture or video that is
+// written as terminals drop it (absolute, ~, file://, quoted, ./) or that ends like one's. The rest keeps its
 // form.
 Dropped take_paths(std::string_view text);
 

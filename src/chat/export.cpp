@@ -148,6 +148,26 @@ std::string to_html(const Dialogue& dialogue, std::string_view title) {
   return out + "</body></html>\n";
 }
 
+namespace {
+
+// As read_conversation takes it.
+Json to_message_part(const AttachedVideo& video) {
+  Json part = {{"type", "video"}, {"video", video.path}};
+  const ClipOptions& o = video.options;
+  const auto put = [&](const char* name, const auto& value) {
+    if (value) part[name] = *value;
+  };
+  put("fps", o.fps);
+  put("min_frames", o.min_frames);
+  put("max_frames", o.max_frames);
+  put("total_pixels", o.max_pixels);
+  put("video_start", o.start);
+  put("video_end", o.end);
+  return part;
+}
+
+}  // namespace
+
 std::string to_json_text(const Dialogue& dialogue) {
   Json messages = Json::array();
   if (!dialogue.system().empty()) messages.push_back({{"role", "system"}, {"content", dialogue.system()}});
@@ -162,10 +182,13 @@ std::string to_json_text(const Dialogue& dialogue) {
     for (const Attachment& a : turn->attached) {
       Json names = Json::array();
       for (const Picture& p : a.pictures) names.push_back(p.name);
-      if (a.clip)
+      if (a.video) {
+        content.push_back(to_message_part(*a.video));
+      } else if (a.clip) {
         content.push_back({{"type", "video"}, {"video", names}, {"fps", a.fps}, {"sample", true}});
-      else
+      } else {
         content.push_back({{"type", "image"}, {"image", names[0]}});
+      }
     }
     content.push_back({{"type", "text"}, {"text", turn->text}});
     messages.push_back({{"role", "user"}, {"content", content}});

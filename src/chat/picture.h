@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "src/input/image.h"
+#include "src/input/media.h"
 #include "src/input/processor.h"
 
 namespace tarsier::chat {
@@ -23,25 +25,36 @@ struct Picture {
   int width = 0, height = 0;  // as it stands upright
 };
 
-// What a person attached at once: a picture, or the frames of a clip.
+// A video file stays where it is: it is read when it is needed, and must then be the same.
+struct AttachedVideo {
+  std::string path;  // absolute
+  std::uint64_t hash = 0;
+  ClipOptions options;
+  std::shared_ptr<const VideoFile> file;  // null: gone, or another by now
+};
+
+// What a person attached at once: a picture, the frames of a clip, or a video file.
 struct Attachment {
-  std::string name;  // for people
-  std::vector<Picture> pictures;
-  bool clip = false;
-  double fps = 0;                     // of a clip
-  std::optional<PixelLimits> limits;  // of a picture; nothing: the checkpoint's
+  std::string name;                   // for people
+  std::vector<Picture> pictures;      // of a video file: its first frame, to be shown
+  bool clip = false;                  // of frames
+  double fps = 0;                     // of these
+  std::optional<PixelLimits> limits;  // of a picture or each frame; nothing: the checkpoint's
+  std::optional<AttachedVideo> video;
 };
 
 std::string sha256(std::string_view bytes);
 
 // Error: not a picture, for the reason that decode_image gives.
 Picture make_picture(std::string name, Bytes bytes);
-// The picture at path, or the frames (picture files in the order of their names, numbers by value) of a
-// folder. fps: of the frames. Errors: cannot be read; not a picture; a folder with fewer than two pictures.
-Attachment attach_file(const std::string& path, double fps = 1);
+// The picture at path, or the video file, or the frames (picture files in the order of their names, numbers
+// by value) of a folder. options: of clips; with any of them a picture's file that moves is a clip, too. For
+// a folder fps is taken as the rate of its frames. Errors: cannot be read; neither picture nor video; a
+// folder with fewer than two pictures.
+Attachment attach_file(const std::string& path, const ClipOptions& options = {});
 
-// Whether a name ends like that of a picture.
-bool has_picture_name(std::string_view path);
+// The video file again, where it is still the same; else file is null.
+void reopen(AttachedVideo& video);
 
 // The pixels of a picture.
 Image pixels_of(const Picture& picture);

@@ -12,25 +12,46 @@ namespace {
 constexpr std::size_t kKeptBytes = 256ULL << 20;  // patches remembered
 constexpr double kRefill = 0.75;                  // of the room: what may be full after turns have left
 
-std::string key_of(const Picture& picture, const PixelLimits& limits) {
-  return picture.sha256 + " " + std::to_string(limits.min_pixels) + " " + std::to_string(limits.max_pixels);
+template <class T>
+std::string word(const std::optional<T>& value) {
+  return (value ? core::to_text(*value) : std::string("-")) + " ";
+}
+
+// A clip's pictures may have been attached one by one, too.
+std::string key_of(const Attachment& a, const PixelLimits& limits, const ClipOptions& o) {
+  std::string key = a.clip || a.video ? "clip " + core::to_text(a.fps) + " " : "";
+  if (a.clip || a.video)
+    key += word(o.fps) + word(o.min_frames) + word(o.max_frames) + word(o.max_pixels) +
+           word(o.frame_min_pixels) + word(o.frame_max_pixels) + word(o.start) + word(o.end);
+  else
+    key += std::to_string(limits.min_pixels) + " " + std::to_string(limits.max_pixels) + " ";
+  if (a.video) return key + std::to_string(a.video->hash);
+  for (const Picture& picture : a.pictures) key += picture.sha256;
+  return key;
+}
+
+// What is read of a clip that is made of a few pictures, or of one whose file is open.
+VideoPart part_of(const Attachment& a) {
+  VideoPart part;
+  for (std::size_t f = 0; f < a.pictures.size(); ++f) part.frames.push_back(std::to_string(f));
+  part.fps = a.fps;
+  part.sample = true;
+  return part;
 }
 
 Message message_of(const Turn& turn, std::size_t index) {
   Message out{.role = turn.role == Role::user ? "user" : "assistant"};
   for (std::size_t a = 0; a < turn.attached.size(); ++a) {
     const Attachment& attached = turn.attached[a];
-    const bool gone = std::any_of(attached.pictures.begin(), attached.pictures.end(),
-                                  [](const Picture& p) { return p.bytes == nullptr; });
+    const bool gone = attached.video ? attached.video->file == nullptr
+                                     : std::any_of(attached.pictures.begin(), attached.pictures.end(),
+                                                   [](const Picture& p) { return p.bytes == nullptr; });
     if (gone) continue;
-    // Where the prompt asks for a picture, this says which: turn, attachment, frame.
+    // Where the prompt asks for a picture or clip, this says which: turn, attachment.
     const std::string place = std::to_string(index) + " " + std::to_string(a);
-    if (attached.clip) {
+    if (attached.clip || attached.video) {
       ContentPart part{.kind = ContentPart::Kind::video};
-      for (std::size_t f = 0; f < attached.pictures.size(); ++f)
-        part.video.frames.push_back(place + " " + std::to_string(f));
-      part.video.fps = attached.fps;
-      part.video.sample = true;
+      part.video.file = place;
       out.content.push_back(std::move(part));
     } else {
       out.content.push_back({.kind = ContentPart::Kind::image, .image = place});
@@ -42,11 +63,11 @@ Message message_of(const Turn& turn, std::size_t index) {
 }
 
 struct Place {
-  std::size_t turn = 0, attachment = 0, frame = 0;
+  std::size_t turn = 0, attachment = 0;
 };
 Place place_of(const std::string& text) {
   Place out;
-  std::size_t* const fields[] = {&out.turn, &out.attachment, &out.frame};
+  std::size_t* const fields[] = {&out.turn, &out.attachment};
   std::size_t at = 0;
   for (std::size_t* field : fields) {
     if (at >= text.size()) break;
@@ -63,36 +84,60 @@ PixelLimits Prompter::limits(const Attachment& attachment) const {
   return attachment.limits.value_or(model_->config().processor.image);
 }
 
+ClipOptions Prompter::clip_options(const Attachment& attachment) const {
+  ClipOptions own = attachment.video ? attachment.video->options : ClipOptions{};
+  if (attachment.limits) {
+    own.frame_min_pixels = attachment.limits->min_pixels;
+    own.frame_max_pixels = attachment.limits->max_pixels;
+  }
+  return own.over(clips_);
+}
+
 Prompter::Seen Prompter::seen(const Attachment& attachment) const {
   ProcessorConfig config = model_->config().processor;
   const int unit = config.merge_size * config.merge_size;
   const Picture& first = attachment.pictures.front();
   Grid grid;
-  if (attachment.clip) {
-    const auto frames = sample_frames(
-        static_cast<int>(attachment.pictures.size()), attachment.fps,
-        {.fps = config.video_fps, .min_frames = config.min_frames, .max_frames = config.max_frames});
-    grid = video_grid(config, static_cast<int>(frames.size()), first.height, first.width);
+  int frames = 0;
+  if (attachment.video && attachment.video->file == nullptr) return {};
+  if (attachment.clip || attachment.video) {
+    const VideoInfo info = attachment.video
+                               ? attachment.video->file->info()
+                               : VideoInfo{.frames = static_cast<int>(attachment.pictures.size()),
+                                           .fps = attachment.fps,
+                                           .size = {first.height, first.width}};
+    const ClipForm form = clip_form(config, info, clip_options(attachment));
+    grid = form.grid;
+    frames = form.frames;
   } else {
     config.image = limits(attachment);
     grid = image_grid(config, first.height, first.width);
   }
   return {.size = {grid.h * config.patch_size, grid.w * config.patch_size},
           .patches = grid.patches(),
-          .tokens = static_cast<int>(grid.patches() / unit)};
+          .tokens = static_cast<int>(grid.patches() / unit),
+          .frames = frames};
+}
+
+Media Prompter::make_media(const Attachment& attachment) const {
+  ProcessorConfig config = model_->config().processor;
+  if (attachment.video) return clip_media(config, attachment.video->file, clip_options(attachment));
+  if (attachment.clip)
+    return clip_media(config, part_of(attachment), clip_options(attachment), [&](const std::string& frame) {
+      return pixels_of(attachment.pictures[std::stoul(frame)]);
+    });
+  config.image = limits(attachment);
+  return image_media(config, pixels_of(attachment.pictures.front()));
 }
 
 Media Prompter::media(const Attachment& attachment) {
-  const Picture& picture = attachment.pictures.front();
-  const std::string key = key_of(picture, limits(attachment));
+  const std::string key = key_of(attachment, limits(attachment), clip_options(attachment));
   const auto known = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& k) { return k.key == key; });
   if (known != kept_.end()) {
     kept_.splice(kept_.begin(), kept_, known);
     return kept_.front().media;
   }
-  ProcessorConfig config = model_->config().processor;
-  config.image = limits(attachment);
-  kept_.push_front({key, image_media(config, pixels_of(picture))});
+  kept_.push_front({key, make_media(attachment)});
   std::size_t bytes = 0;
   for (auto k = kept_.begin(); k != kept_.end(); ++k) {
     bytes += k->media.patches.values.size() * sizeof(float);
@@ -112,13 +157,11 @@ Prompt Prompter::build(std::span<const Turn* const> path, const std::string& sys
   const auto attachment = [&](const Place& at) -> const Attachment& {
     return path[at.turn]->attached[at.attachment];
   };
-  const ImageLoader frame = [&](const std::string& name) {
-    const Place at = place_of(name);
-    return pixels_of(attachment(at).pictures[at.frame]);
-  };
-  const MediaMaker make = [&](const std::string& name) { return media(attachment(place_of(name))); };
+  const MediaMaker make{
+      .image = [&](const std::string& name) { return media(attachment(place_of(name))); },
+      .clip = [&](const VideoPart& part) { return media(attachment(place_of(part.file))); }};
   return build_prompt(model_->loaded().prompt_context(), conversation,
-                      {.video_outer_markers = model_->config().video_outer_markers}, frame, make);
+                      {.video_outer_markers = model_->config().video_outer_markers}, {}, make);
 }
 
 std::vector<Media> Prompter::media_of(std::span<const Attachment> attached) {

@@ -15,7 +15,9 @@ namespace tarsier::chat {
 
 class Prompter {
  public:
-  explicit Prompter(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
+  // clips: what attachments do not say themselves.
+  explicit Prompter(std::shared_ptr<const Model> model, ClipOptions clips = {})
+      : model_(std::move(model)), clips_(clips) {}
 
   struct Result {
     Prompt prompt;
@@ -36,6 +38,7 @@ class Prompter {
     Size size{};  // what the model sees
     std::int64_t patches = 0;
     int tokens = 0;
+    int frames = 0;  // of a clip, that are looked at
   };
   Seen seen(const Attachment& attachment) const;
   PixelLimits limits(const Attachment& attachment) const;
@@ -45,11 +48,14 @@ class Prompter {
  private:
   Prompt build(std::span<const Turn* const> path, const std::string& system, std::size_t first);
   Media media(const Attachment& attachment);
+  Media make_media(const Attachment& attachment) const;
+  ClipOptions clip_options(const Attachment& attachment) const;
 
   std::shared_ptr<const Model> model_;
+  ClipOptions clips_;
   int first_ = 0;  // the turn that the model's conversation begins with, 0: the first
   struct Kept {
-    std::string key;  // what and how large
+    std::string key;  // what, and how it is seen
     Media media;
   };
   std::list<Kept> kept_;  // latest first

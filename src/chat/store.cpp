@@ -203,6 +203,11 @@ LoadedSession Store::load(const std::string& name) const {
     out.notices.push_back("session " + name + ": " + damage + ". Open up to there, " +
                           std::to_string(out.dialogue.turns().size()) + " turns; the rest is in " + aside);
   }
+  for (const Turn& turn : out.dialogue.turns())
+    for (const Attachment& a : turn.attached)
+      if (a.video && a.video->file == nullptr)
+        out.notices.push_back("session " + name + ": " + a.video->path +
+                              " is gone or another video by now; its turn goes without");
   if (gone > 0)
     out.notices.push_back("session " + name + ": " + std::to_string(gone) +
                           " pictures are not in the store any more or changed; their turns go without");

@@ -12,6 +12,7 @@
 #include "src/chat/dropped.h"
 #include "src/chat/export.h"
 #include "src/cli/chat_app.h"
+#include "src/input/video_frames.h"
 #include "src/terminal/clipboard.h"
 #include "src/terminal/columns.h"
 #include "src/terminal/line_editor.h"
@@ -40,6 +41,12 @@ std::optional<T> number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+std::string lower(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
 }
 
 std::vector<std::string> words(const std::string& text) {
@@ -163,19 +170,34 @@ bool Chat::run(const chat::CommandLine& line) {
 }
 
 void Chat::image(const std::string& arguments) {
-  double fps = 1;
+  ClipOptions clip;
   std::string rest = arguments;
-  if (rest.starts_with("FPS=") || rest.starts_with("fps=")) {
+  // NAME=VALUE words before the paths.
+  for (std::size_t equals = 0; (equals = rest.find('=')) != std::string::npos;) {
+    const std::string name = lower(rest.substr(0, equals));
     const std::size_t end = std::min(rest.find(' '), rest.size());
-    const auto given = number<double>(std::string_view(rest).substr(4, end - 4));
-    core::require(given && *given > 0 && *given <= 1000, "frames a second: found ", rest.substr(4, end - 4),
-                  ", wanted a number over 0");
-    fps = *given;
-    rest.erase(0, end);
+    if (equals > end) break;
+    const std::string value = rest.substr(equals + 1, end - equals - 1);
+    std::optional<double>* const to = name == "fps"     ? &clip.fps
+                                      : name == "start" ? &clip.start
+                                      : name == "end"   ? &clip.end
+                                                        : nullptr;
+    if (to != nullptr) {
+      *to = name == "fps" ? number<double>(value) : parse_seconds(value);
+      core::require(*to && (name != "fps" || (**to > 0 && **to <= 1000)), name, ": found ", value,
+                    ", wanted ", name == "fps" ? "a number over 0" : "seconds or MM:SS");
+    } else if (name == "frames") {
+      clip.max_frames = number<int>(value);
+      core::require(clip.max_frames && *clip.max_frames > 0, "frames: found ", value,
+                    ", wanted a number over 0");
+    } else {
+      break;
+    }
+    rest.erase(0, std::min(rest.find_first_not_of(' ', end), rest.size()));
   }
   const std::vector<std::string> paths = chat::path_words(rest);
-  core::require(!paths.empty(), "/image wants the paths of pictures");
-  attach(paths, fps);
+  core::require(!paths.empty(), "/image wants the paths of pictures or videos");
+  attach(paths, clip);
 }
 
 void Chat::paste() {
@@ -205,11 +227,10 @@ void Chat::resolution(const std::string& arguments) {
       limits_ = PixelLimits{row->least * token, row->most * token};
   }
   if (!given.empty())
-    for (Attachment& a : attached_)
-      if (!a.clip) {
-        a.limits = limits_;
-        show_attachment(a);
-      }
+    for (Attachment& a : attached_) {
+      a.limits = limits_;
+      show_attachment(a);
+    }
   const PixelLimits now = limits_.value_or(config.image);
   console_.note(fmt::format("pictures are seen with {} to {} pixels, {} to {} tokens", now.min_pixels,
                             now.max_pixels, now.min_pixels / token, now.max_pixels / token));
@@ -436,14 +457,15 @@ void Chat::stats() {
   const Turn* turn = dialogue_.last(Role::assistant);
   if (turn != nullptr && turn->stats.is_object()) {
     const Json& s = turn->stats;
-    block("last answer", s.value("images", 0), s.value("image_seconds", 0.0), s.value("prompt_tokens", 0),
-          s.value("prompt_seconds", 0.0), s.value("reused_tokens", 0), s.value("decoded_tokens", 0),
-          s.value("decode_seconds", 0.0), s.value("proposed_tokens", 0), s.value("accepted_tokens", 0));
+    block("last answer", s.value("images", 0) + s.value("clips", 0), s.value("image_seconds", 0.0),
+          s.value("prompt_tokens", 0), s.value("prompt_seconds", 0.0), s.value("reused_tokens", 0),
+          s.value("decoded_tokens", 0), s.value("decode_seconds", 0.0), s.value("proposed_tokens", 0),
+          s.value("accepted_tokens", 0));
     console_.say(fmt::format("  first    token after {:.2f} s\n", s.value("first_token_seconds", 0.0)));
   }
   const SessionStats& s = session_.stats();
-  block("since the start", s.images, s.image_seconds, s.prompt_tokens, s.prompt_seconds, s.reused_tokens,
-        s.decoded_tokens, s.decode_seconds, s.proposed_tokens, s.accepted_tokens);
+  block("since the start", s.images + s.clips, s.image_seconds, s.prompt_tokens, s.prompt_seconds,
+        s.reused_tokens, s.decoded_tokens, s.decode_seconds, s.proposed_tokens, s.accepted_tokens);
   const MemoryNeed need = memory_need(*model_, options_.session);
   console_.say(fmt::format("memory\n  weights {}, KV cache {}\n",
                            bytes_text(static_cast<double>(need.weights)),

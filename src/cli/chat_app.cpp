@@ -39,7 +39,7 @@ Chat::Chat(std::shared_ptr<const Model> model, const ChatOptions& options, Conso
       console_(console),
       signals_(signals),
       session_(model_, options.session),
-      prompter_(model_),
+      prompter_(model_, options.clips),
       settings_(options.settings),
       store_(chat::state_folder()),
       keeps_(options.keep) {
@@ -97,6 +97,11 @@ std::string Chat::picture_line(const Attachment& a) const {
   const chat::Picture& first = a.pictures.front();
   std::string line = fmt::format("{} {}x{}", a.name, first.width, first.height);
   if (a.clip) line += fmt::format(", {} frames, {:g} a second", a.pictures.size(), a.fps);
+  if (a.video && a.video->file != nullptr) {
+    const VideoInfo& info = a.video->file->info();
+    line += fmt::format(", {}, {} frames, {:.1f} s, {} looked at", info.codec, info.frames, info.seconds,
+                        seen.frames);
+  }
   line += fmt::format(" -> {}x{}, {} tokens", seen.size.width, seen.size.height, seen.tokens);
   if (seconds_per_patch_ > 0) {
     const double seconds = seconds_per_patch_ * static_cast<double>(seen.patches);
@@ -113,7 +118,7 @@ void Chat::show_attachment(const Attachment& a) {
     console_.event("picture", {{"name", a.name},
                                {"width", a.pictures.front().width},
                                {"height", a.pictures.front().height},
-                               {"frames", a.pictures.size()},
+                               {"frames", a.video ? seen.frames : static_cast<int>(a.pictures.size())},
                                {"seen", {seen.size.width, seen.size.height}},
                                {"tokens", seen.tokens}});
   else
@@ -122,7 +127,7 @@ void Chat::show_attachment(const Attachment& a) {
 
 void Chat::attach(Attachment a) {
   core::require(prompter_.reads_pictures(), "this model reads text only");
-  if (!a.clip) a.limits = limits_;
+  a.limits = limits_;
   show_attachment(a);
   if (keeps_) {
     try {
@@ -134,11 +139,11 @@ void Chat::attach(Attachment a) {
   attached_.push_back(std::move(a));
 }
 
-bool Chat::attach(const std::vector<std::string>& paths, double fps) {
+bool Chat::attach(const std::vector<std::string>& paths, const ClipOptions& clip) {
   bool all = true;
   for (const std::string& path : paths) {
     try {
-      attach(chat::attach_file(path, fps));
+      attach(chat::attach_file(path, clip));
     } catch (const core::Error& e) {
       console_.error(e.what());
       all = false;
@@ -153,6 +158,7 @@ void Chat::encode_ahead() {
     const PixelLimits limits = prompter_.limits(a);
     now += fmt::format("{} {} {} {}\n", a.clip, a.fps, limits.min_pixels, limits.max_pixels);
     for (const chat::Picture& picture : a.pictures) now += picture.sha256;
+    if (a.video) now += fmt::format("{} {}", a.video->hash, prompter_.seen(a).frames);
   }
   if (now == ahead_) return;
   ahead_ = now;
@@ -280,6 +286,7 @@ void Chat::after_answer(const Turn& answered, const SessionStats& before) {
   const SessionStats& s = session_.stats();
   turn.stats = {{"first_token_seconds", first_token_seconds_},
                 {"images", s.images - before.images},
+                {"clips", s.clips - before.clips},
                 {"images_from_disk", s.images_from_disk - before.images_from_disk},
                 {"image_seconds", s.image_seconds - before.image_seconds},
                 {"encoding_seconds", s.encoding_seconds - before.encoding_seconds},
@@ -318,11 +325,11 @@ std::string Chat::stats_line(const SessionStats& before) const {
   std::string line;
   if (const int found = s.images_from_disk - before.images_from_disk; found > 0)
     line += fmt::format("{} image{} from disk · ", found, found == 1 ? "" : "s");
-  if (const int images = s.images - before.images; images > 0) {
+  if (const std::string media = media_text(s.images - before.images, s.clips - before.clips);
+      !media.empty()) {
     const double spent = s.encoding_seconds - before.encoding_seconds;
     const double waited = s.image_seconds - before.image_seconds;
-    line +=
-        fmt::format("{} image{} {:.0f} ms", images, images == 1 ? "" : "s", std::max(spent, waited) * 1000);
+    line += fmt::format("{} {:.0f} ms", media, std::max(spent, waited) * 1000);
     if (waited < spent) line += fmt::format(", {:.0f} ms of it waited for", waited * 1000);
     line += " · ";
   }
@@ -342,7 +349,9 @@ std::string Chat::stats_line(const SessionStats& before) const {
 void Chat::remember_speed(const SessionStats& before) {
   const SessionStats& s = session_.stats();
   const Turn* question = dialogue_.last(Role::user);
-  if (question == nullptr || s.images - before.images != static_cast<int>(question->attached.size())) return;
+  if (question == nullptr ||
+      s.images + s.clips - before.images - before.clips != static_cast<int>(question->attached.size()))
+    return;
   double patches = 0;
   for (const Attachment& a : question->attached) patches += static_cast<double>(prompter_.seen(a).patches);
   if (patches == 0) return;

@@ -25,7 +25,8 @@ struct ChatOptions {
   chat::Settings settings;  // at the start
   SessionOptions session;
   std::string system;
-  bool keep = true;  // sessions on disk
+  ClipOptions clips;  // that attachments do not say themselves
+  bool keep = true;   // sessions on disk
 };
 
 class Chat {
@@ -35,7 +36,8 @@ class Chat {
 
   // A line that a person typed: a command, paths, a question. False: something failed, and was said.
   bool handle(const std::string& line);
-  bool attach(const std::vector<std::string>& paths, double fps = 1);  // to the next question
+  // To the next question. clip: of clips.
+  bool attach(const std::vector<std::string>& paths, const ClipOptions& clip = {});
   void attach(chat::Attachment attachment);
   bool load(const std::string& name);
   bool load_latest();

@@ -36,6 +36,7 @@ struct ChatFlags {
   bool latest = false, json = false, keep_nothing = false;
   bool seed_given = false;
   std::optional<double> cache_gb;
+  ClipOptions clips;
   bool speculate = true;
   bool context_shift = true;
 };
@@ -180,6 +181,7 @@ int chat_main(const ChatFlags& flags) {
   ChatOptions options;
   options.session = session_options(flags.session);
   options.system = flags.system;
+  options.clips = flags.clips;
   options.keep = !flags.keep_nothing && (terminal || flags.latest || !flags.load.empty());
   // What is not to be remembered leaves no trace of its pictures either, unless that is asked for.
   options.session.row_bytes =
@@ -208,7 +210,8 @@ void add_chat_command(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("chat", "A conversation about pictures in the terminal");
   const auto flags = std::make_shared<ChatFlags>();
   add_model_flag(*command, flags->session);
-  command->add_option("image", flags->images, "Pictures for the first question; a folder is a clip")
+  command
+      ->add_option("image", flags->images, "Pictures and videos for the first question; a folder is a clip")
       ->type_name("IMAGE");
   command
       ->add_option(
@@ -242,6 +245,7 @@ void add_chat_command(CLI::App& app, Action& action) {
   command->add_flag("--json", flags->json, "Print one JSON object a line: pictures, answers, notes, errors");
   flags->sampling = std::make_unique<SamplingFlags>(*command);
   add_session_flags(*command, flags->session);
+  add_clip_flags(*command, flags->clips);
   add_speculate_flag(*command, flags->speculate);
   add_on_off_flag(
       *command, "--context-shift",

@@ -10,6 +10,7 @@
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/quant/formats.h"
 #include "ggml-like-core/quant/kv_block.h"
+#include "src/input/video_frames.h"
 
 namespace tarsier::cli {
 namespace {
@@ -40,7 +41,11 @@ PromptContext prompt_context(const Model& model, const ProcessorConfig& processo
 PromptOptions prompt_options(const Model& model, const PromptFlags& flags) {
   const bool outer =
       flags.video_markers.empty() ? model.config().video_outer_markers : flags.video_markers == "outer";
-  return {.video_outer_markers = outer, .special_tokens_in_text = flags.special_tokens_in_text};
+  ClipOptions clips = flags.clips;  // what holds of a picture holds of each frame
+  if (flags.min_pixels > 0) clips.frame_min_pixels = flags.min_pixels;
+  if (flags.max_pixels > 0) clips.frame_max_pixels = flags.max_pixels;
+  return {
+      .video_outer_markers = outer, .special_tokens_in_text = flags.special_tokens_in_text, .clips = clips};
 }
 
 core::DType kv_type_named(const std::string& name) {
@@ -129,16 +134,56 @@ void add_prompt_flags(CLI::App& app, PromptFlags& flags) {
   app.add_flag("--special-tokens-in-text", flags.special_tokens_in_text,
                "Special tokens spelled out in the conversation, such as <|im_end|>, take effect")
       ->group("Prompt");
-  app.add_option("--min-pixels", flags.min_pixels, "Pictures of fewer pixels are enlarged")
+  app.add_option("--min-pixels", flags.min_pixels, "Pictures and frames of fewer pixels are enlarged")
       ->check(CLI::PositiveNumber)
       ->default_str("the checkpoint's")
       ->type_name("N")
       ->group("Prompt");
-  app.add_option("--max-pixels", flags.max_pixels, "Pictures of more pixels are made smaller; less is faster")
+  app.add_option("--max-pixels", flags.max_pixels,
+                 "Pictures and frames of more pixels are made smaller; less is faster")
       ->check(CLI::PositiveNumber)
       ->default_str("the checkpoint's")
       ->type_name("N")
       ->group("Prompt");
+  add_clip_flags(app, flags.clips);
+}
+
+void add_clip_flags(CLI::App& app, ClipOptions& clips) {
+  const auto number = [&](const char* name, auto& to, const char* meaning, const char* otherwise,
+                          const char* type) {
+    using Value = typename std::remove_reference_t<decltype(to)>::value_type;
+    app.add_option_function<Value>(
+           name, [&to](const Value& given) { to = given; }, meaning)
+        ->check(CLI::PositiveNumber)
+        ->default_str(otherwise)
+        ->type_name(type)
+        ->group("Video");
+  };
+  number("--fps", clips.fps, "Frames to look at of each second of video", "the checkpoint's, usually 2", "N");
+  number("--min-frames", clips.min_frames, "Frames to look at in all, at least",
+         "the checkpoint's, usually 4", "N");
+  number("--max-frames", clips.max_frames, "Frames to look at in all, at most; they are spread evenly",
+         "the checkpoint's, usually 768", "N");
+  number("--video-max-pixels", clips.max_pixels,
+         "Pixels of all the frames together, after they are made smaller; less is faster", "the checkpoint's",
+         "N");
+  const auto moment = [&](const char* name, std::optional<double>& to, const char* meaning,
+                          const char* otherwise) {
+    app.add_option_function<std::string>(
+           name,
+           [&to, name](const std::string& given) {
+             to = parse_seconds(given);
+             if (!to) throw CLI::ValidationError(name, "found " + given + ", wanted seconds or MM:SS");
+           },
+           meaning)
+        ->default_str(otherwise)
+        ->type_name("TIME")
+        ->group("Video");
+  };
+  moment("--start", clips.start, "Only from here on: seconds, or MM:SS", "the beginning");
+  moment("--end", clips.end, "Only up to here: seconds, or MM:SS", "the end");
+  number("--frame-rate", clips.frame_rate, "Frames a second of a clip that is a folder of pictures", "1",
+         "N");
 }
 
 CLI::Option* add_messages_flag(CLI::App& app, std::string& path) {

@@ -35,7 +35,10 @@ struct PromptFlags {
   bool special_tokens_in_text = false;
   std::int64_t min_pixels = 0;
   std::int64_t max_pixels = 0;
+  ClipOptions clips;
 };
+// Which frames of clips are seen, and how large.
+void add_clip_flags(CLI::App& app, ClipOptions& clips);
 void add_prompt_flags(CLI::App& app, PromptFlags& flags);
 // As the model's own functions, with what the flags change.
 Prompt make_prompt(const Model& model, const Conversation& conversation, const PromptFlags& flags);

@@ -27,7 +27,8 @@ struct RunFlags {
   SessionFlags session;
   PromptFlags prompt_form;
   std::unique_ptr<SamplingFlags> sampling;
-  std::vector<std::string> images;
+  std::vector<std::string> images, videos;
+  std::vector<ContentPart> media;  // both, in the order given
   std::string system, prompt, messages, save_boxes;
   std::vector<std::string> stop;
   int max_tokens = 1024;
@@ -50,19 +51,19 @@ Prompt the_prompt(const Model& model, const RunFlags& flags) {
   if (!flags.messages.empty())
     return make_prompt(model, read_conversation(flags.messages), flags.prompt_form);
   const std::string text = prompt_text(flags);
-  core::require(!text.empty() || !flags.images.empty(), "the prompt is empty");
+  core::require(!text.empty() || !flags.media.empty(), "the prompt is empty");
   const bool completes = model.config().chat_template.empty();  // such a model goes on with the text
   core::require(!completes || flags.system.empty(), "--system: the model has no chat template to put it in");
+  core::require(!completes || flags.videos.empty(), "--video: the model has no chat template to put it in");
   if (flags.raw || completes) return make_raw_prompt(model, text, flags.images, flags.prompt_form);
-  return make_prompt(model, question(text, flags.images, flags.system), flags.prompt_form);
+  return make_prompt(model, question_about(flags.media, text, flags.system), flags.prompt_form);
 }
 
 std::string stats_line(const Session& session, FinishReason finish) {
   const SessionStats& s = session.stats();
   std::string line;
-  if (s.images > 0)
-    line +=
-        fmt::format("{} image{} {:.0f} ms · ", s.images, s.images == 1 ? "" : "s", s.image_seconds * 1000);
+  if (s.images + s.clips > 0)
+    line += fmt::format("{} {:.0f} ms · ", media_text(s.images, s.clips), s.image_seconds * 1000);
   line +=
       fmt::format("prompt {} tokens, {:.1f} tok/s · answer {} tokens, {:.1f} tok/s{} · context {} of {}",
                   s.prompt_tokens, tokens_per_second(s.prompt_tokens, s.prompt_seconds), s.decoded_tokens,
@@ -80,6 +81,7 @@ nlohmann::json stats_json(const Session& session) {
   const SessionStats& s = session.stats();
   const core::ProcessMemory memory = core::process_memory();
   return {{"images", s.images},
+          {"clips", s.clips},
           {"image_seconds", s.image_seconds},
           {"prompt_tokens", s.prompt_tokens},
           {"prompt_seconds", s.prompt_seconds},
@@ -116,22 +118,37 @@ nlohmann::json save_boxes(const std::string& answer, const std::string& picture,
   return rows;
 }
 
+std::vector<ContentPart> media_in_order(const CLI::App& command, const RunFlags& flags) {
+  std::vector<ContentPart> media;
+  auto image = flags.images.begin();
+  auto video = flags.videos.begin();
+  for (const CLI::Option* option : command.parse_order()) {
+    if (option->check_name("--image")) media.push_back({.kind = ContentPart::Kind::image, .image = *image++});
+    if (option->check_name("--video"))
+      media.push_back({.kind = ContentPart::Kind::video, .video = {.file = *video++}});
+  }
+  return media;
+}
+
 void check_usage(const RunFlags& flags) {
   const auto refuse = [](bool wrong, const char* flag, const char* why) {
     if (wrong) throw CLI::ValidationError(flag, why);
   };
-  const bool other_prompt = !flags.images.empty() || flags.prompt_given || !flags.system.empty() || flags.raw;
-  refuse(!flags.messages.empty() && other_prompt, "--messages",
-         "holds the whole conversation: it does not go together with --image, --prompt, --system and --raw");
+  const bool other_prompt = !flags.media.empty() || flags.prompt_given || !flags.system.empty() || flags.raw;
+  refuse(
+      !flags.messages.empty() && other_prompt, "--messages",
+      "holds the whole conversation: it does not go together with --image, --video, --prompt, --system and "
+      "--raw");
+  refuse(flags.raw && !flags.videos.empty(), "--raw",
+         "takes the prompt as it is: it does not go together with --video");
   refuse(flags.raw && !flags.system.empty(), "--raw",
          "takes the prompt as it is: it does not go together with --system");
   refuse(!flags.save_boxes.empty() && flags.images.size() != 1, "--save-boxes", "wants exactly one --image");
 }
 
 int run(const RunFlags& flags) {
-  const std::atomic<bool>* cancel = cancel_on_interrupt();
   ProgressBar bar;
-  const bool pictures = !flags.images.empty() || !flags.messages.empty();
+  const bool pictures = !flags.media.empty() || !flags.messages.empty();
   const auto model = open_model(flags.session, pictures ? Fetch::pictures : Fetch::text);
   GenerateOptions options;
   SamplingOptions defaults = SamplingOptions::defaults(model->config().generation);
@@ -141,6 +158,7 @@ int run(const RunFlags& flags) {
   options.stop = flags.stop;
   options.speculate = flags.speculate;
   const Prompt prompt = the_prompt(*model, flags);
+  const std::atomic<bool>* cancel = cancel_on_interrupt();  // up to here an interrupt simply ends the program
   Session session(
       model, session_options(flags.session, prompt.ids.size() + static_cast<std::size_t>(flags.max_tokens)));
 
@@ -175,6 +193,12 @@ void add_run_command(CLI::App& app, Action& action) {
   command->add_option("--image", flags->images, "A picture (PNG, JPEG, WebP, GIF, BMP, PNM); again for more")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  command
+      ->add_option("--video", flags->videos,
+                   "A video file, or a folder of pictures that are its frames; again for more. Pictures and "
+                   "videos stand in the prompt in the order given")
+      ->type_name("FILE|FOLDER")
+      ->allow_extra_args(false);
   CLI::Option* prompt = command->add_option("--prompt", flags->prompt, "The question; - reads standard input")
                             ->default_str("standard input, unless that is a terminal")
                             ->type_name("TEXT");
@@ -203,12 +227,14 @@ void add_run_command(CLI::App& app, Action& action) {
       "Examples:\n"
       "  tarsier run -m model.gguf --image cat.jpg --prompt 'What is this?'\n"
       "  tarsier run -m model.gguf --image a.png --image b.png --prompt 'What changed?' --temperature 0\n"
+      "  tarsier run -m model.gguf --video walk.mp4 --start 0:30 --end 1:00 --prompt 'What happens?'\n"
       "  tarsier run -m model.gguf --image street.jpg --prompt 'Locate every car.' --save-boxes boxes.png\n"
       "  tarsier run -m model.gguf --messages conversation.json --json\n"
       "  echo 'Tell me a joke.' | tarsier run -m model.gguf\n"
       "\nCtrl-C ends the answer and keeps what is printed; a second one leaves at once.");
-  command->callback([flags, prompt, &action] {
+  command->callback([flags, command, prompt, &action] {
     flags->prompt_given = prompt->count() > 0;
+    flags->media = media_in_order(*command, *flags);
     check_usage(*flags);
     action = [flags] { return run(*flags); };
   });

@@ -71,6 +71,15 @@ void print(std::string_view text) {
 
 double tokens_per_second(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0; }
 
+std::string media_text(int images, int clips) {
+  const auto count = [](int n, const char* what) {
+    return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+  };
+  std::string out = images > 0 ? count(images, "image") : "";
+  if (clips > 0) out += (out.empty() ? "" : ", ") + count(clips, "clip");
+  return out;
+}
+
 std::string guesses_text(int proposed, int accepted) {
   return proposed > 0 ? fmt::format(" ({} of {} guesses right)", accepted, proposed) : "";
 }

@@ -26,6 +26,8 @@ std::string bytes_text(double bytes);
 
 // 0 where no time has passed.
 double tokens_per_second(int tokens, double seconds);
+// "1 image, 2 clips"; "" where there are none.
+std::string media_text(int images, int clips);
 // " (12 of 20 guesses right)" of SessionStats; nothing where none was made.
 std::string guesses_text(int proposed, int accepted);
 

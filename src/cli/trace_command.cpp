@@ -74,9 +74,11 @@ class InputValues {
     for (const Media& media : all) {
       const Grid& grid = media.patches.grid;
       const std::int64_t rows = grid.patches();
-      const std::int64_t shape[] = {rows, static_cast<std::int64_t>(media.patches.values.size()) / rows};
-      if (out_->wants(pixels))
-        out_->value(pixels, "F32", shape, std::as_bytes(std::span(media.patches.values)));
+      if (out_->wants(pixels)) {
+        const Patches patches = whole_patches(media);
+        const std::int64_t shape[] = {rows, static_cast<std::int64_t>(patches.values.size()) / rows};
+        out_->value(pixels, "F32", shape, std::as_bytes(std::span(patches.values)));
+      }
       grids.insert(grids.end(), {grid.t, grid.h, grid.w});
     }
     integers(grid_name, {static_cast<std::int64_t>(all.size()), 3}, grids);

@@ -1,10 +1,12 @@
 // Reads conversations. Everything is checked here, with the number of the message and the part in the error.
 #include "src/input/conversation.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 #include "ggml-like-core/base/error.h"
 
@@ -103,20 +105,46 @@ const Json& source_of(const Place& place, const Json& part, std::initializer_lis
   core::fail(place.name, ": no path: wanted one of \"", *keys.begin(), "\", \"path\" and \"url\"");
 }
 
+std::optional<double> number_of(const Place& place, const Json& object, const char* key, bool zero) {
+  const Json* value = find(object, key);
+  if (value == nullptr) return std::nullopt;
+  const bool fits = value->is_number() && std::isfinite(value->get<double>()) &&
+                    (value->get<double>() > 0 || (zero && value->get<double>() == 0));
+  place.require(fits, key, " is ", value->dump(), ", wanted a number ", zero ? "of at least 0" : "over 0");
+  return value->get<double>();
+}
+
+template <class T>
+std::optional<T> whole_of(const Place& place, const Json& object, const char* key) {
+  const Json* value = find(object, key);
+  if (value == nullptr) return std::nullopt;
+  return count_of(place, *value, key, 1);
+}
+
+// In the words of qwen-vl-utils.
+ClipOptions parse_clip_options(const Place& place, const Json& part) {
+  return {.fps = number_of(place, part, "fps", false),
+          .min_frames = whole_of<int>(place, part, "min_frames"),
+          .max_frames = whole_of<int>(place, part, "max_frames"),
+          .max_pixels = whole_of<std::int64_t>(place, part, "total_pixels"),
+          .frame_min_pixels = whole_of<std::int64_t>(place, part, "min_pixels"),
+          .frame_max_pixels = whole_of<std::int64_t>(place, part, "max_pixels"),
+          .start = number_of(place, part, "video_start", true),
+          .end = number_of(place, part, "video_end", true),
+          .frame_rate = number_of(place, part, "frame_rate", false)};
+}
+
 VideoPart parse_video(const Place& place, const Json& part) {
   VideoPart video;
   const Json& source = source_of(place, part, {"video", "video_url", "path", "url"});
-  if (source.is_array()) {
-    place.require(!source.empty(), "video has no frames");
-    for (const Json& frame : source) video.frames.push_back(path_of(place, frame, "a frame of the video"));
-  } else {
-    video.frames.push_back(path_of(place, source, "video"));
+  video.options = parse_clip_options(place, part);
+  if (!source.is_array()) {
+    video.file = path_of(place, source, "video");
+    return video;
   }
-  if (const Json* fps = find(part, "fps")) {
-    place.require(fps->is_number() && fps->get<double>() > 0, "fps is ", fps->dump(),
-                  ", wanted a number over 0");
-    video.fps = fps->get<double>();
-  }
+  place.require(!source.empty(), "video has no frames");
+  for (const Json& frame : source) video.frames.push_back(path_of(place, frame, "a frame of the video"));
+  video.fps = std::exchange(video.options.fps, std::nullopt);  // of these frames, not what to take of them
   video.sample = bool_of(place, part, "sample", false);
   if (const Json* indices = find(part, "frames_indices")) {
     place.require(indices->is_array(), "frames_indices is ", indices->type_name(), ", wanted a list");

@@ -2,23 +2,15 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "src/input/media.h"
+
 namespace tarsier {
 
 using Json = nlohmann::ordered_json;  // keeps the order of keys, which tools are printed in
-
-// A clip given as pictures.
-struct VideoPart {
-  std::vector<std::string> frames;  // paths
-  std::optional<double> fps;        // of the source
-  bool sample = false;  // frames are the whole source and are to be sampled; else they are used as they are
-  std::vector<int> frames_indices;      // without sampling: their numbers in the source; empty: 0, 1, 2 ...
-  std::optional<int> total_num_frames;  // of the source; default: the number of frames
-};
 
 struct ContentPart {
   enum class Kind { text, image, video };

@@ -239,20 +239,38 @@ Patches video_patches(const ProcessorConfig& config, std::span<const Image> fram
                   frame.height, " x ", frame.width, " after one of ", frames[0].height, " x ",
                   frames[0].width);
   }
-  const Size size = video_size(config, num_frames, frames[0].height, frames[0].width);
-  Patches out = empty_patches(config, grid_of(config, num_frames, size), size);
-  const Levels levels = level_values(config);
-  const std::size_t temporal_patch_values = out.values.size() / static_cast<std::size_t>(out.grid.t);
-  const bool same = size == Size{frames[0].height, frames[0].width};
-  Image resized;
-  for (int k = 0; k < out.grid.t * config.temporal_patch_size; ++k) {
-    const Image& frame = frames[static_cast<std::size_t>(std::min(k, num_frames - 1))];
-    if (!same && k < num_frames) resized = resize_bicubic(frame, size.height, size.width);
-    float* patches =
-        out.values.data() + static_cast<std::size_t>(k / config.temporal_patch_size) * temporal_patch_values;
-    put_frame(patches, config, levels, same ? frame : resized, k % config.temporal_patch_size);
-  }
+  const VideoPatcher patcher(config, num_frames, frames[0].height, frames[0].width);
+  Patches out = empty_patches(config, patcher.grid(), patcher.resized());
+  for (int k = 0; k < num_frames; ++k)
+    patcher.put(
+        frames[static_cast<std::size_t>(k)], k,
+        std::span(out.values)
+            .subspan(static_cast<std::size_t>(k / config.temporal_patch_size) * patcher.group_values(),
+                     patcher.group_values()));
   return out;
+}
+
+VideoPatcher::VideoPatcher(const ProcessorConfig& config, int num_frames, int height, int width)
+    : config_(config),
+      num_frames_(num_frames),
+      resized_((check_config(config), check_axis(num_frames, "frames"), check_axis(height, "rows"),
+                check_axis(width, "columns"), video_size(config, num_frames, height, width))),
+      grid_(grid_of(config, num_frames, resized_)),
+      group_values_(std::size_t{3} * static_cast<std::size_t>(config.temporal_patch_size) *
+                    static_cast<std::size_t>(resized_.height) * static_cast<std::size_t>(resized_.width)),
+      levels_(level_values(config)) {}
+
+void VideoPatcher::put(const Image& frame, int k, std::span<float> group) const {
+  check_image(frame);
+  core::bug_if(k < 0 || k >= num_frames_ || group.size() != group_values_,
+               "a frame that has no place in its clip");
+  const bool same = resized_ == Size{frame.height, frame.width};
+  const Image resized = same ? Image{} : resize_bicubic(frame, resized_.height, resized_.width);
+  const int first = k % config_.temporal_patch_size;
+  // The last frame fills its temporal patch.
+  const int end = k == num_frames_ - 1 ? config_.temporal_patch_size : first + 1;
+  for (int time = first; time < end; ++time)
+    put_frame(group.data(), config_, levels_, same ? frame : resized, time);
 }
 
 }  // namespace tarsier

@@ -84,4 +84,27 @@ Patches image_patches(const ProcessorConfig& config, const Image& image);
 // repeated.
 Patches video_patches(const ProcessorConfig& config, std::span<const Image> frames);
 
+// The same for frames that come one after another: none of them is kept.
+class VideoPatcher {
+ public:
+  // For num_frames frames; height, width: of the first.
+  VideoPatcher(const ProcessorConfig& config, int num_frames, int height, int width);
+  int frames() const { return num_frames_; }
+  Grid grid() const { return grid_; }
+  Size resized() const { return resized_; }
+  std::size_t group_values() const { return group_values_; }  // of one temporal patch
+  int group_frames() const { return config_.temporal_patch_size; }
+  // Writes frame number k of the clip into its temporal patch, whose group_values() values group holds. A
+  // frame of another size than the first is brought to the same.
+  void put(const Image& frame, int k, std::span<float> group) const;
+
+ private:
+  ProcessorConfig config_;
+  int num_frames_;
+  Size resized_;
+  Grid grid_;
+  std::size_t group_values_;
+  std::array<std::array<float, 256>, 3> levels_;  // the value of each 8-bit level, by channel
+};
+
 }  // namespace tarsier

@@ -3,11 +3,9 @@
 #include "src/input/prompt.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "ggml-like-core/base/error.h"
-#include "ggml-like-core/base/hash.h"
 #include "src/input/video_frames.h"
 
 namespace tarsier {
@@ -18,16 +16,6 @@ constexpr std::string_view kVideoPad = "<|video_pad|>";
 constexpr std::string_view kVisionStart = "<|vision_start|>";
 constexpr std::string_view kVisionEnd = "<|vision_end|>";
 
-std::uint64_t content_hash(const Patches& patches) {
-  core::Hash hash;
-  for (const int n :
-       {patches.grid.t, patches.grid.h, patches.grid.w, patches.resized.height, patches.resized.width})
-    hash.add(static_cast<std::uint64_t>(n));
-  hash.add(patches.values.size());
-  hash.add(std::as_bytes(std::span(patches.values)));
-  return hash.value();
-}
-
 const ProcessorConfig& processor_of(const PromptContext& context) {
   core::require(context.processor != nullptr,
                 "this model reads text only: it has no vision tower for pictures or videos");
@@ -37,45 +25,13 @@ const ProcessorConfig& processor_of(const PromptContext& context) {
 Media read_image(const PromptContext& context, const std::string& path, const ImageLoader& load,
                  const MediaMaker& make = {}) {
   const ProcessorConfig& config = processor_of(context);
-  return make ? make(path) : image_media(config, load(path));
+  return make.image ? make.image(path) : image_media(config, load(path));
 }
 
-struct Clip {
-  Media media;
-  std::vector<double> seconds;  // of each temporal patch
-};
-
-Clip read_video(const PromptContext& context, const VideoPart& video, const ImageLoader& load) {
+Media read_clip(const PromptContext& context, const VideoPart& part, const PromptOptions& options,
+                const ImageLoader& load, const MediaMaker& make) {
   const ProcessorConfig& config = processor_of(context);
-  core::require(!video.frames.empty(), "a video has no frames");
-  core::require(!video.fps || (std::isfinite(*video.fps) && *video.fps > 0), "a video has ",
-                video.fps.value_or(0), " frames per second, wanted more than 0");
-  const int n_frames = static_cast<int>(video.frames.size());
-  Clip clip;
-  std::vector<int>& indices = clip.media.frames_indices;
-  std::vector<int> files;  // which of video.frames
-  if (video.sample) {
-    const int total = video.total_num_frames.value_or(n_frames);
-    core::require(total == n_frames, "a video to sample from has ", total, " frames, but ", n_frames,
-                  " are given");
-    indices = sample_frames(
-        total, video.fps,
-        {.fps = config.video_fps, .min_frames = config.min_frames, .max_frames = config.max_frames});
-    files = indices;
-  } else {
-    for (int i = 0; i < n_frames; ++i) files.push_back(i);
-    indices = video.frames_indices.empty() ? files : video.frames_indices;
-    core::require(indices.size() == files.size(), "a video has ", files.size(), " frames and ",
-                  indices.size(), " indices of frames");
-  }
-  std::vector<Image> frames;
-  frames.reserve(files.size());
-  for (const int i : files) frames.push_back(load(video.frames[static_cast<std::size_t>(i)]));
-  clip.media.patches = video_patches(config, frames);
-  clip.media.original = {frames[0].height, frames[0].width};
-  clip.media.hash = content_hash(clip.media.patches);
-  clip.seconds = frame_timestamps(indices, video.fps.value_or(kAssumedVideoFps), config.temporal_patch_size);
-  return clip;
+  return make.clip ? make.clip(part) : clip_media(config, part, options.clips, load);
 }
 
 std::string repeated(std::string_view text, std::int64_t n) {
@@ -89,8 +45,8 @@ std::string repeated(std::string_view text, std::int64_t n) {
 std::string image_text(const Grid& grid, std::int64_t merge) {
   return repeated(kImagePad, grid.patches() / (merge * merge));
 }
-std::string video_text(const Clip& clip, std::int64_t merge) {
-  Grid frame = clip.media.patches.grid;
+std::string video_text(const Media& clip, std::int64_t merge) {
+  Grid frame = clip.patches.grid;
   const int n_frames = std::exchange(frame.t, 1);
   core::bug_if(clip.seconds.size() != static_cast<std::size_t>(n_frames), "time stamps do not fit the grid");
   std::string out;
@@ -286,12 +242,6 @@ Conversation with_system(Conversation conversation, const PromptContext& context
 
 }  // namespace
 
-Media image_media(const ProcessorConfig& config, const Image& image) {
-  Media media{.patches = image_patches(config, image), .original = {image.height, image.width}};
-  media.hash = content_hash(media.patches);
-  return media;
-}
-
 Prompt build_prompt(const PromptContext& context, const Conversation& conversation,
                     const PromptOptions& options, const ImageLoader& load, const MediaMaker& make) {
   const std::vector<TemplatePiece> pieces = render(with_system(conversation, context), context.kind);
@@ -304,9 +254,8 @@ Prompt build_prompt(const PromptContext& context, const Conversation& conversati
         out.images.push_back(read_image(context, part.image, load, make));
         images.push_back(image_text(out.images.back().patches.grid, context.processor->merge_size));
       } else if (part.kind == ContentPart::Kind::video) {
-        Clip clip = read_video(context, part.video, load);
-        videos.push_back(video_text(clip, context.processor->merge_size));
-        out.videos.push_back(std::move(clip.media));
+        out.videos.push_back(read_clip(context, part.video, options, load, make));
+        videos.push_back(video_text(out.videos.back(), context.processor->merge_size));
       }
     }
   encode(out, context, pieces, images, videos, options);

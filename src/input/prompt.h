@@ -11,19 +11,12 @@
 
 #include "src/input/chat_template.h"
 #include "src/input/conversation.h"
+#include "src/input/media.h"
 #include "src/input/positions.h"
 #include "src/input/processor.h"
 #include "src/input/tokenizer.h"
 
 namespace tarsier {
-
-// One picture or one whole clip.
-struct Media {
-  Patches patches;
-  std::uint64_t hash = 0;           // of pixels and size: equal content, equal hash
-  Size original{};                  // before the resize
-  std::vector<int> frames_indices;  // of a clip: the frames used, by their number in the source
-};
 
 struct Prompt {
   std::vector<int> ids;
@@ -41,7 +34,8 @@ struct PromptOptions {
   bool video_outer_markers = false;  // keep <|vision_start|> <|vision_end|> around a whole clip (transformers
                                      // 5), not only its frames (4.57)
   bool special_tokens_in_text =
-      false;  // special tokens spelled out in messages become control tokens, as in HF
+      false;          // special tokens spelled out in messages become control tokens, as in HF
+  ClipOptions clips;  // of clips that do not say it themselves
 };
 
 // What making a prompt needs of a model.
@@ -53,14 +47,13 @@ struct PromptContext {
   int image_pad = -1, video_pad = -1, vision_start = -1, vision_end = -1;  // token ids
 };
 
-using ImageLoader = std::function<Image(const std::string& path)>;  // load_image, unless a test has its own
+// What becomes of pictures and clips; who asks the same again may keep it.
+struct MediaMaker {
+  std::function<Media(const std::string& path)> image;  // empty: image_media of what load gives
+  std::function<Media(const VideoPart& part)> clip;     // empty: clip_media
+};
 
-// What becomes of a still picture; who asks the same again may keep it.
-using MediaMaker = std::function<Media(const std::string& path)>;
-Media image_media(const ProcessorConfig& config, const Image& image);
-
-// make: of still pictures; empty: image_media of what load gives. Errors: those of loader, processor and
-// template; pictures for a model that reads text only.
+// Errors: those of loader, processor and template; pictures for a model that reads text only.
 Prompt build_prompt(
     const PromptContext& context, const Conversation& conversation, const PromptOptions& options = {},
     const ImageLoader& load = [](const std::string& path) { return load_image(path); },

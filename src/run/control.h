@@ -25,7 +25,7 @@ class ValueObserver {
 
 // All may be null.
 struct RunControl {
-  core::ProgressObserver* progress = nullptr;  // steps "image" and "prompt"
+  core::ProgressObserver* progress = nullptr;  // steps "image", "video" and "prompt"
   const std::atomic<bool>* cancel = nullptr;   // looked at between operations, also inside an image
   ValueObserver* values = nullptr;             // watching makes the prompt run in one chunk and without reuse
   int logits = 8;                              // last rows of the prompt whose logits `values` sees

@@ -63,10 +63,14 @@ void EncodeAhead::work() {
     EncodeAhead* ahead;
   } progress(*this);
   try {
-    std::vector<MediaItem> items;
-    items.reserve(media_.size());
-    for (const Media& m : media_) items.push_back({.patches = &m.patches, .hash = m.hash});
-    encoder_->encode(items, "image", *runner_, {.progress = &progress, .cancel = &cancel_});
+    for (const bool clips : {false, true}) {
+      std::vector<MediaItem> items;
+      for (const Media& m : media_)
+        if (!m.frames_indices.empty() == clips) items.push_back(item_of(m));
+      if (!items.empty())
+        encoder_->encode(items, clips ? "video" : "image", *runner_,
+                         {.progress = &progress, .cancel = &cancel_});
+    }
   } catch (const std::exception&) {
     // Who needs the picture encodes it then, and says what fails.
   }

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kBatchPatches =
     4096;  // items are put together up to this: enough to keep every core busy
+constexpr std::string_view kVideo = "video";      // the modality
 constexpr std::size_t kKeptBytes = 512ULL << 20;  // embeddings remembered
 
 }  // namespace
@@ -41,6 +42,16 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     total += items[i].patches->grid.patches();
   }
   std::int64_t done = 0;
+  const auto finished = [&](std::size_t i) {
+    if (store_ != nullptr) store_->keep(items[i].hash, shape_of(items[i]), *out[i]);
+    keep(items[i].hash, out[i]);
+    ++encoded_;
+    if (modality == kVideo) ++clips_;
+  };
+  const auto streamed = std::stable_partition(todo.begin(), todo.end(),
+                                              [&](std::size_t i) { return items[i].clip == nullptr; });
+  const std::vector<std::size_t> clips(streamed, todo.end());
+  todo.erase(streamed, todo.end());
   for (std::size_t begin = 0; begin < todo.size();) {
     std::int64_t batch = 0;
     std::size_t end = begin;
@@ -52,22 +63,76 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     }
     const auto progress = [&](double share) {
       if (control.progress != nullptr)
-        control.progress->progress("image", static_cast<double>(done) + share * static_cast<double>(batch),
+        control.progress->progress(modality, static_cast<double>(done) + share * static_cast<double>(batch),
                                    static_cast<double>(total));
     };
     const auto started = std::chrono::steady_clock::now();
     const auto now = std::span(todo).subspan(begin, end - begin);
     if (!encode_batch(items, now, modality, runner, control, progress, out)) return {};
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    for (const std::size_t i : now) {
-      if (store_ != nullptr) store_->keep(items[i].hash, shape_of(items[i]), *out[i]);
-      keep(items[i].hash, out[i]);
-    }
-    encoded_ += static_cast<int>(now.size());
+    for (const std::size_t i : now) finished(i);
     done += batch;
     begin = end;
   }
+  for (const std::size_t i : clips) {
+    const auto patches = static_cast<double>(items[i].patches->grid.patches());
+    const auto progress = [&](double share) {
+      if (control.progress != nullptr)
+        control.progress->progress(modality, static_cast<double>(done) + share * patches,
+                                   static_cast<double>(total));
+    };
+    const auto started = std::chrono::steady_clock::now();
+    out[i] = encode_clip(items[i], modality, runner, control, progress);
+    if (out[i] == nullptr) return {};
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    finished(i);
+    done += items[i].patches->grid.patches();
+  }
   return out;
+}
+
+MediaEncoder::Rows MediaEncoder::encode_part(const Patches& part, std::string_view modality, Runner& runner,
+                                             const RunControl& control,
+                                             const std::function<void(double)>& progress) const {
+  const MediaItem items[] = {{.patches = &part, .hash = 0, .clip = nullptr}};
+  const std::size_t todo[] = {0};
+  std::vector<Rows> out(1);
+  return encode_batch(items, todo, modality, runner, control, progress, out) ? out[0] : nullptr;
+}
+
+MediaEncoder::Rows MediaEncoder::encode_clip(const MediaItem& item, std::string_view modality, Runner& runner,
+                                             const RunControl& control,
+                                             const std::function<void(double)>& progress) const {
+  const Grid grid = item.patches->grid;
+  const RowsShape shape = shape_of(item);
+  const std::int64_t group_rows = shape.rows / grid.t;
+  const int most = control.values != nullptr
+                       ? grid.t
+                       : static_cast<int>(std::clamp<std::int64_t>(
+                             kBatchPatches / (std::int64_t{grid.h} * grid.w), 1, grid.t));
+  auto rows = std::make_shared<MediaRows>();
+  rows->rows = shape.rows;
+  rows->hidden = shape.hidden;
+  rows->values.resize(shape.values());
+  ClipStream stream(item.clip);
+  for (int first = 0; first < grid.t;) {
+    Patches part;
+    part.grid = {std::min(most, grid.t - first), grid.h, grid.w};
+    part.resized = item.patches->resized;
+    if (!stream.read(part.grid.t, part.values, control.cancel)) return nullptr;
+    const Rows done = encode_part(part, modality, runner, control,
+                                  [&](double share) { progress((first + share * part.grid.t) / grid.t); });
+    if (done == nullptr) return nullptr;
+    for (int f = 0; f < shape.features; ++f)
+      std::copy_n(done->row(f, 0), done->rows * shape.hidden,
+                  rows->values.begin() + (f * shape.rows + first * group_rows) * shape.hidden);
+    first += part.grid.t;
+  }
+  return rows;
+}
+
+MediaItem item_of(const Media& media) {
+  return {.patches = &media.patches, .hash = media.hash, .clip = media.clip};
 }
 
 bool MediaEncoder::encode_batch(std::span<const MediaItem> items, std::span<const std::size_t> todo,

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
-#include "src/input/processor.h"
+#include "src/input/media.h"
 #include "src/model/loaded_model.h"
 #include "src/run/runner.h"
 
@@ -26,8 +27,10 @@ struct MediaRows {
 
 struct MediaItem {
   const Patches* patches;
-  std::uint64_t hash;  // of content and size
+  std::uint64_t hash;                      // of content and size
+  std::shared_ptr<const ClipSource> clip;  // where the values come from; null: they are in patches
 };
+MediaItem item_of(const Media& media);
 
 struct RowsShape {
   std::int64_t rows, hidden, features;
@@ -56,6 +59,7 @@ class MediaEncoder {
                                                        std::string_view modality, Runner& runner,
                                                        const RunControl& control);
   int encoded() const { return encoded_; }     // items that were not known
+  int clips() const { return clips_; }         // of these
   int found() const { return found_; }         // items that the store had
   double seconds() const { return seconds_; }  // that these took
 
@@ -65,6 +69,11 @@ class MediaEncoder {
   bool encode_batch(std::span<const MediaItem> items, std::span<const std::size_t> todo,
                     std::string_view modality, Runner& runner, const RunControl& control,
                     const std::function<void(double)>& progress, std::vector<Rows>& out) const;
+  // Of a clip whose frames are decoded meanwhile, some at a time. Null: cancelled.
+  Rows encode_clip(const MediaItem& item, std::string_view modality, Runner& runner,
+                   const RunControl& control, const std::function<void(double)>& progress) const;
+  Rows encode_part(const Patches& part, std::string_view modality, Runner& runner, const RunControl& control,
+                   const std::function<void(double)>& progress) const;
   RowsShape shape_of(const MediaItem& item) const;
   void keep(std::uint64_t hash, Rows rows);
 
@@ -75,7 +84,7 @@ class MediaEncoder {
     Rows rows;
   };
   std::list<Entry> kept_;  // latest first
-  int encoded_ = 0, found_ = 0;
+  int encoded_ = 0, clips_ = 0, found_ = 0;
   double seconds_ = 0;
 };
 

@@ -128,7 +128,7 @@ bool Timeline::encode_media(const Prompt& prompt, std::span<const Source> source
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < list->size(); ++i) {
       if (needed[first + i] == 0) continue;
-      items.push_back({.patches = &(*list)[i].patches, .hash = (*list)[i].hash});
+      items.push_back(item_of((*list)[i]));
       places.push_back(first + i);
     }
     first += list->size();
@@ -137,7 +137,8 @@ bool Timeline::encode_media(const Prompt& prompt, std::span<const Source> source
     if (rows.empty()) return false;
     for (std::size_t i = 0; i < rows.size(); ++i) media_[places[i]] = std::move(rows[i]);
   }
-  stats_.images = encoder_.encoded();
+  stats_.images = encoder_.encoded() - encoder_.clips();
+  stats_.clips = encoder_.clips();
   stats_.images_from_disk = encoder_.found();
   stats_.encoding_seconds = encoder_.seconds();
   return true;

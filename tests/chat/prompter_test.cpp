@@ -50,7 +50,7 @@ TEST_F(Prompts, equal_those_of_the_same_conversation) {
   d.set_system("Be brief.");
   d.add({.role = Role::user, .text = "What?", .attached = {attach_file(kPictures + "two-shapes.png")}});
   d.add({.role = Role::assistant, .text = "That."});
-  d.add({.role = Role::user, .text = "And this?", .attached = {attach_file(kPictures + "clip", 2)}});
+  d.add({.role = Role::user, .text = "And this?", .attached = {attach_file(kPictures + "clip", {.fps = 2})}});
   tarsier::Conversation c = tarsier::question("What?", {kPictures + "two-shapes.png"}, "Be brief.");
   c.messages.push_back({.role = "assistant", .content = {{.text = "That."}}});
   tarsier::ContentPart clip{.kind = tarsier::ContentPart::Kind::video};

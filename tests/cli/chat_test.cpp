@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "src/input/image.h"
+#include "src/input/video_file.h"
 #include "tests/cli/program.h"
 #include "tests/window.h"
 
@@ -217,6 +218,20 @@ TEST_F(ChatWindow, a_folder_is_a_clip) {
   w.wait_for("Ctrl-D leaves");
   ask(w, "/image FPS=2 examples/pictures/clip", "16 frames, 2 a second");
   ask(w, "What happens in this video?", "answer");
+}
+
+TEST_F(ChatWindow, a_video_is_dropped_and_encoded_once) {
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  Window w(chat());
+  w.wait_for("Ctrl-D leaves");
+  ask(w, "/image FPS=1 START=0:01 examples/pictures/colour.mp4", "h264, 16 frames, 4.0 s, 4 looked at");
+  ask(w, "/clear", "a new conversation begins");
+  ask(w, "What happens in this video? examples/pictures/clip.mp4", "A blue star moves from left to right.");
+  const std::string screen = w.wait_for("1 clip ");
+  EXPECT_EQ(Window::count(screen, "1 clip "), 1) << screen;
+  ask(w, "/regen", "A blue star moves from left to right.", 2);
+  ask(w, "/stats", "since the start");
+  EXPECT_EQ(Window::count(w.wait_for("since the start"), "1 clip "), 1);
 }
 
 TEST_F(ChatWindow, interrupting_stops_the_answer_then_leaves) {

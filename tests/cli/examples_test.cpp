@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "src/input/video_file.h"
 #include "tests/cli/program.h"
 
 namespace {
@@ -54,6 +55,15 @@ TEST_F(Examples, score_sentence_prefers_what_the_model_was_trained_on) {
     return std::stod(o.out);
   };
   EXPECT_LT(nats("There are two shapes."), nats("shapes two are There."));
+}
+
+TEST_F(Examples, clip_patches_tells_what_is_seen_of_a_video) {
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  const Output o = test::run("clip_patches examples/pictures/clip.mp4");
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out,
+              StartsWith("16 frames, 8.000 a second, h264; 4 of them, 64 x 64, first <0.3 seconds> last "
+                         "<1.6 seconds>\n"));
 }
 
 TEST_F(Examples, list_boxes_gives_places_in_pixels) {

@@ -16,6 +16,7 @@
 
 #include "src/chat/boxes.h"
 #include "src/input/image.h"
+#include "src/input/video_file.h"
 #include "tests/safetensors_file.h"
 
 namespace {
@@ -115,6 +116,51 @@ TEST_F(Program, an_answer_ends_at_the_limit_and_at_a_stop_text) {
   const json stopped = json::parse(run(question + "--stop ' on the'").out);
   EXPECT_EQ(stopped["finish"], "stop");
   EXPECT_EQ(stopped["text"], "A yellow cross");
+}
+
+TEST_F(Program, a_video_file_is_looked_at_as_transformers_does) {
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  const std::string greedy = " --prompt 'What happens in this video?'";
+  const Output o = run("--video examples/pictures/clip.mp4" + greedy);
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.out, "A blue star moves from left to right.\n");
+  EXPECT_THAT(o.err, ContainsRegex("^1 clip [0-9]+ ms"));
+  // The fixture's frames as a file: the fixture's tokens.
+  const std::string folder = "tests/data/tiny-vl-dense/video_sampled/";
+  const Output fixture =
+      run("--json --video-markers outer --kv-type f32 --video " + folder + "frames.mp4" + greedy);
+  ASSERT_EQ(fixture.code, 0) << fixture.err;
+  const auto ids = json::parse(fixture.out)["ids"].get<std::vector<int>>();
+  auto expected = test::read_json(folder + "result.json")["greedy_ids"].get<std::vector<int>>();
+  ASSERT_GE(expected.size(), ids.size());
+  expected.resize(ids.size());
+  EXPECT_EQ(ids, expected);
+}
+
+TEST_F(Program, pictures_and_videos_stand_in_the_order_given) {
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  const auto folder = std::filesystem::path(TARSIER_SOURCE) / "examples/pictures";
+  const json image = {{"type", "image"}, {"image", (folder / "two-shapes.png").string()}};
+  const json video = {{"type", "video"}, {"video", (folder / "clip.mp4").string()}};
+  const json text = {{"type", "text"}, {"text", "Describe it."}};
+  const std::string flags = " --json --max-tokens 8 ";
+  const std::string image_flag = "--image examples/pictures/two-shapes.png ";
+  const std::string video_flag = "--video examples/pictures/clip.mp4 ";
+  std::vector<json> texts;
+  for (const bool image_first : {true, false}) {
+    const json parts = image_first ? json{image, video, text} : json{video, image, text};
+    const std::string path = file("order.json");
+    std::ofstream(path) << json{{{"role", "user"}, {"content", parts}}};
+    const json expected = json::parse(run("--messages " + path + flags).out);
+    const json given = json::parse(run((image_first ? image_flag + video_flag : video_flag + image_flag) +
+                                       flags + "--prompt 'Describe it.'")
+                                       .out);
+    EXPECT_EQ(given["ids"], expected["ids"]);
+    EXPECT_EQ(given["stats"]["images"], 1);
+    EXPECT_EQ(given["stats"]["clips"], 1);
+    texts.push_back(given["text"]);
+  }
+  EXPECT_NE(texts[0], texts[1]);
 }
 
 TEST_F(Program, the_same_seed_gives_the_same_answer) {

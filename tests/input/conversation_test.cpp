@@ -92,6 +92,19 @@ TEST(Conversation, clips_are_lists_of_pictures) {
   EXPECT_FALSE(bare.total_num_frames.has_value());
 }
 
+TEST(Conversation, clips_are_files_with_options) {
+  const VideoPart film =
+      only_part(R"({"type": "video", "video": "a.mp4", "fps": 1.5, "min_frames": 2, "max_frames": 9,
+                    "total_pixels": 100000, "video_start": 0, "video_end": 2.5})")
+          .video;
+  EXPECT_TRUE(film.frames.empty());
+  EXPECT_THAT(film.file, testing::EndsWith("a.mp4"));
+  EXPECT_EQ(film.options,
+            (ClipOptions{
+                .fps = 1.5, .min_frames = 2, .max_frames = 9, .max_pixels = 100000, .start = 0, .end = 2.5}));
+  EXPECT_FALSE(film.fps);
+}
+
 TEST(Conversation, an_error_names_the_file_the_message_and_the_part) {
   using testing::StartsWith;
   const auto part = [](const char* text) { return part_error(text); };

@@ -82,5 +82,41 @@ TEST(VideoFrames, impossible_numbers_are_errors) {
   EXPECT_EQ(sample_frames(std::numeric_limits<int>::max(), 1e-9, {.max_frames = 3}).size(), 3U);
 }
 
+TEST(VideoFrames, a_part_of_a_video_keeps_its_own_numbers_and_times) {
+  // qwen-vl-utils: from ceil(1.2 * 10) to floor(3.05 * 10).
+  const SampledFrames part = sample_video({.frames = 100, .fps = 10}, {.start = 1.2, .end = 3.05});
+  EXPECT_EQ(part.indices, (std::vector<int>{12, 18, 24, 30}));
+  EXPECT_EQ(part.seconds, (std::vector<double>{1.2, 1.8, 2.4, 3.0}));
+  const SampledFrames whole = sample_video({.frames = 100, .fps = 10}, {});
+  EXPECT_EQ(whole.indices, sample_frames(100, 10.0));
+  const SampledFrames past_the_end = sample_video({.frames = 100, .fps = 10}, {.start = 9.8, .end = 99});
+  EXPECT_EQ(past_the_end.indices, (std::vector<int>{98, 99}));
+  EXPECT_THROW(sample_video({.frames = 100, .fps = 10}, {.start = 10}), core::Error);
+  EXPECT_THROW(sample_video({.frames = 100, .fps = 10}, {.start = 3, .end = 2}), core::Error);
+  EXPECT_THROW(sample_video({.frames = 100, .fps = 10}, {.start = -1}), core::Error);
+}
+
+TEST(VideoFrames, uneven_frames_are_taken_by_the_clock) {
+  const std::vector<double> shown = {0, 4, 4.1, 4.2, 8};
+  const FrameTimes source{.frames = 5, .fps = 5 / 8.5, .seconds = shown};
+  const SampledFrames all = sample_video(source, {.fps = 2, .min_frames = 4, .max_frames = 768});
+  EXPECT_EQ(all.seconds, (std::vector<double>{0, 2, 4, 6, 8}));
+  EXPECT_EQ(all.indices, (std::vector<int>{0, 0, 1, 3, 4}));
+  const SampledFrames part = sample_video(source, {.fps = 2, .min_frames = 2, .max_frames = 768, .start = 4});
+  EXPECT_EQ(part.indices, (std::vector<int>{1, 3, 3, 4}));
+  EXPECT_THROW(sample_video(source, {.start = 8.1}), core::Error);
+}
+
+TEST(VideoFrames, times_are_seconds_or_clocks) {
+  EXPECT_EQ(parse_seconds("90"), 90);
+  EXPECT_EQ(parse_seconds("1.5"), 1.5);
+  EXPECT_EQ(parse_seconds("1:30"), 90);
+  EXPECT_EQ(parse_seconds("01:02:03.25"), 3723.25);
+  EXPECT_EQ(parse_seconds("90:00"), 5400);
+  for (const char* wrong :
+       {"", "x", "1:", ":1", "1:60", "1.5:00", "1:2:3:4", "-1", "1e3", "nan", "1 ", "0x10"})
+    EXPECT_FALSE(parse_seconds(wrong)) << wrong;
+}
+
 }  // namespace
 }  // namespace tarsier
