@@ -63,6 +63,7 @@ struct Strip {
       mins;      // super: [k / group / 2][vector][lane] of two 16-bit integers: minimums, or offset * scale
   float* d;      // [k / block_len][vector][lane]
   float* d_min;  // the same, negated, where there are minimums
+  std::int32_t offset;  // of the codes
 };
 
 }  // namespace

@@ -113,6 +113,15 @@ void quant_tokens(float* out, std::int64_t out_stride, std::int64_t rows, const 
       for_pieces_of(sums, [](float* y, float* sum, std::int64_t n) {
         V::store(sum, n == V::lanes ? V::load(y) : V::load_part(y, n));
       });
+    // They are far apart: asked for now, they have come when the sums are stored.
+    for (int c = 0; c < C; ++c)
+      for (int r = 0; r < R; ++r) __builtin_prefetch(out + c * out_stride + r * V::lanes, 1, 2);
+    if constexpr (kBeginsAtOffset<V, K>)
+      for (int c = 0; c < C; ++c) {
+        const auto* sum = reinterpret_cast<const std::int16_t*>(x.sums + c * x.stride);
+        for (std::int64_t g = 0; g < blocks * (K::block_len / K::group); ++g)
+          sums.begin[c][g] = -strip.offset * sum[g];
+      }
     if constexpr (K::super)
       super_tile<V, K, R, C>(sums, strip, x, blocks);
     else
@@ -130,22 +139,25 @@ void quant_tokens(float* out, std::int64_t out_stride, std::int64_t rows, const 
   }
   if constexpr (C > 1)
     if (tokens > 0)
-      quant_tokens<V, K, (C > 4 ? C - 4 : C / 2)>(out, out_stride, rows, strip, x, tokens, blocks, begins);
+      quant_tokens<V, K, (C > 4 ? 4 : C / 2)>(out, out_stride, rows, strip, x, tokens, blocks, begins);
 }
 
-// How a vector of a strip is made: all that is known of a format beside its kind.
+// All that is known of a format beside its kind.
 template <class V>
-using Unpack = void (*)(Strip out, const MatArguments& m, std::int64_t row, std::int64_t block,
-                        std::int64_t blocks);
+struct FormatView {
+  // Makes a vector of a strip.
+  void (*unpack)(Strip out, const MatArguments& m, std::int64_t row, std::int64_t block, std::int64_t blocks);
+  std::int32_t offset;  // of the codes
+};
 
 // kRows rows are unpacked kDepth weights deep: the strips stay in cache while the tokens sweep over them.
 template <class V, class K, int kRows, int kDepth>
-void quant_strips(const MatArguments& m, Unpack<V> unpack) {
+void quant_strips(const MatArguments& m, const FormatView<V>& format) {
   constexpr int R = kVectors<V, K>;
   constexpr int kLanes = R * V::lanes;
   constexpr int kStrips = kRows / kLanes;
   constexpr std::int64_t kSuper = K::super ? 1 : 0;
-  static_assert(kRows % kLanes == 0 && kDepth % 256 == 0);
+  static_assert(kRows % kLanes == 0 && kDepth % 256 == 0 && kDepth / K::group <= kMostGroups);
   alignas(64) std::uint8_t codes[kRows * kDepth];
   alignas(64) std::int32_t scales[K::super ? kRows * kDepth / K::group : 1];
   alignas(64) std::int32_t mins[K::super ? kRows * kDepth / K::group / 2 : 1];
@@ -160,14 +172,18 @@ void quant_strips(const MatArguments& m, Unpack<V> unpack) {
       for (std::int64_t r = row; r < m.rows && r < row + kRows; r += kLanes, ++count) {
         const std::int64_t at = count * depth * kLanes;
         const std::int64_t group_at = kSuper * (at / K::group);
-        strips[count] = {codes + at, scales + group_at, mins + group_at / 2, d[0] + at / K::block_len,
-                         d[1] + at / K::block_len};
+        strips[count] = {codes + at,
+                         scales + group_at,
+                         mins + group_at / 2,
+                         d[0] + at / K::block_len,
+                         d[1] + at / K::block_len,
+                         format.offset};
         for (int v = 0; v < R; ++v) {
           const std::int64_t lane = v * V::lanes;
           const Strip& s = strips[count];
-          unpack({s.codes + 4 * lane, s.scales + kSuper * lane, s.mins + kSuper * lane, s.d + lane,
-                  s.d_min + lane},
-                 m, r + lane, k / K::block_len, blocks);
+          format.unpack({s.codes + 4 * lane, s.scales + kSuper * lane, s.mins + kSuper * lane, s.d + lane,
+                         s.d_min + lane, format.offset},
+                        m, r + lane, k / K::block_len, blocks);
         }
       }
       for (std::int64_t token = 0; token < m.tokens; token += V::quant_columns) {
@@ -189,11 +205,11 @@ void quant_strips(const MatArguments& m, Unpack<V> unpack) {
 }
 
 template <class V, class K>
-void quant_product(const MatArguments& m, Unpack<V> unpack) {
-  if (m.tokens <= V::quant_columns)
-    quant_strips<V, K, kVectors<V, K> * V::lanes, 512>(m, unpack);  // read once: stays in the L1 cache
+void quant_product(const MatArguments& m, const FormatView<V>& format) {
+  if (m.tokens <= 8 * V::quant_columns)
+    quant_strips<V, K, kVectors<V, K> * V::lanes, 512>(m, format);  // stays in the L1 cache
   else
-    quant_strips<V, K, 64, 2048>(m, unpack);  // 128 KiB of codes
+    quant_strips<V, K, 64, 2048>(m, format);  // 128 KiB of codes
 }
 
 template <class V, class Q, class Source>
@@ -209,7 +225,7 @@ void quant_mat_mul(float* out, std::int64_t out_stride, const void* w, std::size
   } else if constexpr (V::row_products && kHasRowCode<Q>) {
     if (tokens == 1) return row_product<typename V::Rows, Q>(m, activation_layout_of<K>(k));
   }
-  quant_product<V, K>(m, &unpack<V, Q, kVectors<V, K>, Source>);
+  quant_product<V, K>(m, {&unpack<V, Q, kVectors<V, K>, Source>, kOffset<V, Q>});
 }
 
 template <class V, class Q, class Source = RowSource<V>>

@@ -26,12 +26,21 @@ struct ActivationView {
   std::size_t stride;
 };
 
+// Whether sums of a group begin with what its offset will add, taken away: a load, where the same at the end
+// of a block is products.
+template <class V, class K>
+inline constexpr bool kBeginsAtOffset =
+    K::super&& K::correction == Correction::offset&& V::pairs_are_sums&& K::chain == K::group / 4;
+
+inline constexpr std::int64_t kMostGroups = 128;  // of a strip
+
 // Sums of one tile outside of registers. here(): the same, at an address that the compiler does not know. It
 // would rather have them in registers, and those on the stack.
 template <class V, int R, int C>
 struct TileSums {
   alignas(64) float out[C][R][V::lanes];
   alignas(64) std::int32_t total[C][R][V::lanes];
+  alignas(64) std::int32_t begin[C][kMostGroups];  // what the sum of a group begins with: kBeginsAtOffset
   [[gnu::always_inline]] TileSums* here() {
     TileSums* sums = this;
     asm volatile("" : "+r"(sums));
@@ -115,6 +124,7 @@ template <class V, class K, int R, int C>
   const std::uint8_t* x_scale = x.scales;
   const std::uint8_t* x_sum = x.sums;
   const std::size_t stride = x.stride;
+  [[maybe_unused]] const std::int32_t* begin = sums.here()->begin[0];
   for (; blocks > 0; --blocks) {
     typename V::i32 total[R][C];
     unroll<C>([&](auto c) {
@@ -136,7 +146,14 @@ template <class V, class K, int R, int C>
       } else {
         unroll<K::group / 4 / K::chain>([&](auto part) {
           typename V::Pairs pairs[R][C];
-          unroll<R>([&](auto r) { unroll<C>([&](auto c) { pairs[r.value][c.value] = V::no_pairs(); }); });
+          unroll<C>([&](auto c) {
+            if constexpr (kBeginsAtOffset<V, K>) {
+              const auto first = V::set_i32(begin[c.value * kMostGroups]);
+              unroll<R>([&](auto r) { pairs[r.value][c.value] = first; });
+            } else {
+              unroll<R>([&](auto r) { pairs[r.value][c.value] = V::no_pairs(); });
+            }
+          });
           dot_chain<V, K, part.value * K::chain>(pairs, codes, q, stride);
           auto* const sums_here = sums.here();
           unroll<R>([&](auto r) {
@@ -156,18 +173,20 @@ template <class V, class K, int R, int C>
       codes += K::group * kNext;
       scales += kNext;
       q += K::group;
+      if constexpr (kBeginsAtOffset<V, K>) ++begin;
     }
     auto* const sums_here = sums.here();
     unroll<C>([&](auto c) {
       typename V::i32 low[R];  // what is taken away
       unroll<R>([&](auto r) {
-        if constexpr (K::correction != Correction::none)
+        if constexpr (K::correction != Correction::none && !kBeginsAtOffset<V, K>)
           low[r.value] = min_sum<V, K, R>(mins + r.value * V::lanes, x_sum + c.value * stride);
       });
       const auto scale = V::set(read<float>(x_scale + c.value * stride));
       unroll<R>([&](auto r) {
         auto sum = kInRegisters ? total[r.value][c.value] : V::load_i32(sums_here->total[c.value][r.value]);
-        if constexpr (K::correction == Correction::offset) sum = V::sub_i32(sum, low[r.value]);
+        if constexpr (K::correction == Correction::offset && !kBeginsAtOffset<V, K>)
+          sum = V::sub_i32(sum, low[r.value]);
         float* memory = sums_here->out[c.value][r.value];
         auto out = float_step<V>(V::load(memory), sum, V::load(d + r.value * V::lanes), scale);
         if constexpr (K::correction == Correction::min)

@@ -14,17 +14,20 @@ template <class Q>
 inline constexpr bool kHasRowCode = Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K ||
                                     Q::dtype == core::DType::q6_K || kHasSignedScales<Q>;
 
+// Where row_sum finds the activations of 32-group g of a block: a vector of 64 codes of two pairs of groups
+// has the low nibbles of one beside those of the other.
+template <class V, class Q>
+inline constexpr bool kPairsOfPairs = kHasPairsOfGroups<Q>&& V::Wide::lanes > V::lanes;
+template <class V, class Q>
+constexpr int row_place(int g) {
+  return kPairsOfPairs<V, Q> && (g % 4 == 1 || g % 4 == 2) ? g / 4 * 4 + 3 - g % 4 : g;
+}
+
 // The activations of one block.
 struct RowView {
-  const std::uint8_t* q;
+  const std::uint8_t* q;     // groups by row_place
   const std::uint8_t* sums;  // of its groups, 16-bit
 };
-
-// 32 codes of 8 bits times 32 activations at q, as sums of V::Pairs.
-template <class V, bool is_signed = false>
-[[gnu::always_inline]] inline typename V::Pairs dot_32(typename V::Words codes, const std::uint8_t* q) {
-  return V::template dot_each<is_signed>(codes, V::load_bytes(q));
-}
 
 // The sub-scales of an X block as 16-bit integers, twice.
 template <class V, class Q>
@@ -38,20 +41,35 @@ template <class V, class Q>
 
 // The sum over one block of codes * sub-scale * x, in parts: the lanes of `sum` add up to it. What the offset
 // of codes adds is taken away here. low: where there are minimums, the lanes of sub-minimum * sum(x).
+//
+// V::Wide takes 32 codes at once, or 64: then its upper half holds what the next vector of 32 would.
 template <class V, class Q>
 [[gnu::always_inline]] inline typename V::i32 row_sum(const std::uint8_t* block, const RowView& x,
                                                       [[maybe_unused]] typename V::i32& low) {
   using Block = typename Q::Block;
-  auto sum = V::set_i32(0);
+  using W = typename V::Wide;
+  constexpr int kHalves = W::lanes / V::lanes;
+  auto sum = W::set_i32(0);
+  // sum += codes times x of the 32-groups `first` and, where there is an upper half, `second`; scales of both
+  const auto add = [&](auto first, auto second, typename W::Words codes, typename W::Words scales)
+      __attribute__((always_inline)) {
+    constexpr int kFirst = decltype(first)::value;
+    constexpr int kSecond = decltype(second)::value;
+    constexpr bool kCodesAreSigned = Q::dtype == core::DType::x8;
+    constexpr int kPlace = row_place<V, Q>(kFirst);
+    static_assert(kHalves == 1 || row_place<V, Q>(kSecond) == kPlace + 1);
+    const auto pairs = W::template dot_each<kCodesAreSigned>(codes, W::load_words(x.q + 32 * kPlace));
+    sum = W::add_scaled(sum, pairs, W::template scales_of_two<kFirst, kSecond>(scales));
+  };
   if constexpr (Q::dtype == core::DType::x8) {
     static_assert(kSigned<V, Q>);
-    const auto scales = row_signed_scales<V, Q>(block);
-    unroll<8>([&](auto g) __attribute__((always_inline)) {
-      const auto codes = V::load_bytes(block + offsetof(Block, q) + 32 * g.value);
-      sum = V::add_scaled(sum, dot_32<V, true>(codes, x.q + 32 * g.value),
-                          V::template both_of<decltype(g)::value>(scales));
+    const auto scales = W::template twice<0>(row_signed_scales<V, Q>(block));
+    unroll<8 / kHalves>([&](auto step) __attribute__((always_inline)) {
+      constexpr int kGroup = kHalves * decltype(step)::value;
+      add(Index<kGroup>{}, Index<kGroup + 1>{}, W::load_words(block + offsetof(Block, q) + 32 * kGroup),
+          scales);
     });
-    return sum;
+    return W::halves_added(sum);
   } else if constexpr (kHasPairsOfGroups<Q>) {
     typename V::Words scales;
     if constexpr (kHasSignedScales<Q>) {
@@ -61,54 +79,58 @@ template <class V, class Q>
       scales = V::widen_8_bytes(packed.scales);
       low = V::dot_8_bytes(packed.mins, x.sums);
     }
-    typename V::Words high{};
-    if constexpr (kHasFifthBits<Q>) high = V::load_bytes(block + offsetof(Block, high_bits));
-    unroll<4>([&](auto pair) __attribute__((always_inline)) {
-      constexpr int kGroup = 2 * decltype(pair)::value;
+    const auto wide_scales = W::template twice<0>(scales);
+    typename W::Words high{};
+    if constexpr (kHasFifthBits<Q>)
+      high = W::template twice<2>(V::load_bytes(block + offsetof(Block, high_bits)));
+    unroll<4 / kHalves>([&](auto step) __attribute__((always_inline)) {
+      constexpr int kGroup = 2 * kHalves * decltype(step)::value;
       if constexpr (Q::dtype == core::DType::x6)
-        if constexpr (kGroup % 4 == 0) high = V::load_bytes(block + offsetof(Block, two_bits) + 8 * kGroup);
-      const auto nibbles = V::load_bytes(block + offsetof(Block, nibbles) + 16 * kGroup);
-      auto first = V::template bits_of<0, 15>(nibbles);
-      auto second = V::template bits_of<4, 15>(nibbles);
+        if constexpr (kGroup % 4 == 0)
+          high = W::template twice<4>(V::load_bytes(block + offsetof(Block, two_bits) + 8 * kGroup));
+      const auto nibbles = W::kept(W::load_words(block + offsetof(Block, nibbles) + 16 * kGroup));
+      auto first = W::template bits_of<0, 15>(nibbles);
+      auto second = W::template bits_of<4, 15>(nibbles);
       if constexpr (kHasFifthBits<Q>) {
-        first = V::join(first, V::template bits_of<kGroup, 1, 4>(high));
-        second = V::join(second, V::template bits_of<kGroup + 1, 1, 4>(high));
+        first = W::join(first, W::template bits_of<kGroup, 1, 4>(high));
+        second = W::join(second, W::template bits_of<kGroup + 1, 1, 4>(high));
       } else if constexpr (Q::dtype == core::DType::x6) {
-        first = V::join(first, V::template bits_of<2 * (kGroup % 4), 3, 4>(high));
-        second = V::join(second, V::template bits_of<2 * (kGroup % 4) + 2, 3, 4>(high));
+        first = W::join(first, W::template bits_of<2 * (kGroup % 4), 3, 4>(high));
+        second = W::join(second, W::template bits_of<2 * (kGroup % 4) + 2, 3, 4>(high));
       } else if constexpr (Q::dtype == core::DType::x4) {
-        first = V::lookup(first, kX4Codes.of);
-        second = V::lookup(second, kX4Codes.of);
+        first = W::lookup(first, kX4Codes.of);
+        second = W::lookup(second, kX4Codes.of);
       }
-      const std::uint8_t* q = x.q + 32 * kGroup;
-      sum = V::add_scaled(sum, dot_32<V>(first, q), V::template both_of<kGroup>(scales));
-      sum = V::add_scaled(sum, dot_32<V>(second, q + 32), V::template both_of<kGroup + 1>(scales));
+      add(Index<kGroup>{}, Index<kGroup + 2>{}, first, wide_scales);
+      add(Index<kGroup + 1>{}, Index<kGroup + 3>{}, second, wide_scales);
     });
+    auto all = W::halves_added(sum);
     if constexpr (kHasSignedScales<Q>) {
       constexpr int kShift = __builtin_ctz(kOffset<V, Q>);
-      sum = V::sub_i32(sum, V::template shift_left<kShift>(V::dot_8_halves(scales, x.sums)));
+      all = V::sub_i32(all, V::template shift_left<kShift>(V::dot_8_halves(scales, x.sums)));
     }
-    return sum;
+    return all;
   } else {
     static_assert(Q::dtype == core::DType::q6_K);
-    const auto scales = V::even_and_odd_i8(block + offsetof(Block, sub_scales));
+    const auto scales = W::template twice<0>(V::even_and_odd_i8(block + offsetof(Block, sub_scales)));
     unroll<2>([&](auto half) __attribute__((always_inline)) {
-      const auto high = V::load_bytes(block + offsetof(Block, high_bits) + 32 * half.value);
-      unroll<2>([&](auto side) __attribute__((always_inline)) {
+      const auto high =
+          W::template twice<2>(V::load_bytes(block + offsetof(Block, high_bits) + 32 * half.value));
+      unroll<2 / kHalves>([&](auto side) __attribute__((always_inline)) {
         constexpr int kSide = decltype(side)::value;
         constexpr int kFirst = 4 * decltype(half)::value + kSide;  // of 8 times 32 codes
-        const auto nibbles = V::load_bytes(block + offsetof(Block, low_bits) + 64 * half.value + 32 * kSide);
+        const auto nibbles =
+            W::kept(W::load_words(block + offsetof(Block, low_bits) + 64 * half.value + 32 * kSide));
         const auto first =
-            V::join(V::template bits_of<0, 15>(nibbles), V::template bits_of<2 * kSide, 3, 4>(high));
+            W::join(W::template bits_of<0, 15>(nibbles), W::template bits_of<2 * kSide, 3, 4>(high));
         const auto second =
-            V::join(V::template bits_of<4, 15>(nibbles), V::template bits_of<2 * kSide + 4, 3, 4>(high));
-        const std::uint8_t* q = x.q + 32 * kFirst;
-        sum = V::add_scaled(sum, dot_32<V>(first, q), V::template both_of<kFirst>(scales));
-        sum = V::add_scaled(sum, dot_32<V>(second, q + 64), V::template both_of<kFirst + 2>(scales));
+            W::join(W::template bits_of<4, 15>(nibbles), W::template bits_of<2 * kSide + 4, 3, 4>(high));
+        add(Index<kFirst>{}, Index<kFirst + 1>{}, first, scales);
+        add(Index<kFirst + 2>{}, Index<kFirst + 3>{}, second, scales);
       });
     });
     const auto offset = V::dot_16_bytes(block + offsetof(Block, sub_scales), x.sums);
-    return V::sub_i32(sum, V::template shift_left<5>(offset));  // 32 * scale * sum(x)
+    return V::sub_i32(W::halves_added(sum), V::template shift_left<5>(offset));  // 32 * scale * sum(x)
   }
 }
 
@@ -129,23 +151,30 @@ template <class V, class Q>
   constexpr int kLanes = V::lanes;
   constexpr bool kMin = K::correction == Correction::min;
   constexpr std::int64_t kDepth = 32;  // blocks of a row before the next row
-  constexpr std::size_t kAhead = 2048;
+  constexpr std::size_t kAhead = 8192;
   static_assert(kLanes == 8 && K::super);
   alignas(64) std::int32_t total[kLanes][kDepth];
   alignas(64) std::int32_t taken[kMin ? kLanes : 1][kDepth];
   alignas(64) std::uint16_t d[kLanes][kDepth];
   alignas(64) std::uint16_t d_min[kMin ? kLanes : 1][kDepth];
+  alignas(64) std::uint8_t placed[kPairsOfPairs<V, Q> ? kDepth * K::block_len : 1];
   const std::int64_t all = m.k / K::block_len;
   for (std::int64_t row = 0; row < m.rows; row += kLanes) {
     const std::int64_t n_rows = m.rows - row < kLanes ? m.rows - row : kLanes;
     auto out = V::zero();
     for (std::int64_t begin = 0; begin < all; begin += kDepth) {
       const std::int64_t n = all - begin < kDepth ? all - begin : kDepth;
+      const std::uint8_t* q = m.x + begin * K::block_len;
+      if constexpr (kPairsOfPairs<V, Q>) {
+        if (row == 0 || all > kDepth)
+          for (std::int64_t g = 0; g < n * K::block_len / 32; ++g)
+            V::store_words(placed + 32 * row_place<V, Q>(static_cast<int>(g)), V::load_words(q + 32 * g));
+        q = placed;
+      }
       for (std::int64_t r = 0; r < n_rows; ++r) {
         const std::uint8_t* block = m.w + static_cast<std::size_t>(row + r) * m.w_stride +
                                     static_cast<std::size_t>(begin) * sizeof(Block);
-        RowView x{m.x + begin * K::block_len,
-                  m.x + layout.sums + static_cast<std::size_t>(begin * (K::block_len / K::group)) * 2};
+        RowView x{q, m.x + layout.sums + static_cast<std::size_t>(begin * (K::block_len / K::group)) * 2};
         for (std::int64_t b = 0; b < n; b += 8) {
           typename V::i32 sums[8];
           typename V::i32 lows[8];

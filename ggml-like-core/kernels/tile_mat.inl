@@ -54,7 +54,7 @@ template <class V, class Q>
       for (int v = 0; v < kVectors; ++v) {
         const TileSource<V> source(m, row + v * kLanes, b, sizeof(typename Q::Block));
         if (v == 0) source.template fetch_ahead<typename Q::Block>();
-        scales_of<V, Q, 1>({nullptr, scales, mins, d, d_min}, source);
+        scales_of<V, Q, 1>({nullptr, scales, mins, d, d_min, 0}, source);
         auto sum = tile_sum<V, Q>(source, q, scales);
         auto low = V::set_i32(0);
         if constexpr (K::super && K::correction != Correction::none) low = min_sum<V, K, 1>(mins, x_sum);

@@ -224,11 +224,18 @@ struct Avx2 {
     return _mm256_broadcastsi128_si256(
         _mm_cvtepi8_epi16(_mm_cvtsi64_si128(static_cast<std::int64_t>(bytes))));
   }
-  // Number j of 8 in both halves, everywhere in its half: a scale as to_scale makes it.
-  template <int j>
-  static i32 both_of(Words halves) {
-    return _mm256_shuffle_epi8(halves, _mm256_set1_epi16((2 * j + 1) << 8 | 2 * j));
+  // What takes the codes of rows, here this type itself: a wider one has an upper half for the second of two.
+  using Wide = Avx2;
+  template <int>
+  static Words twice(Words w) {
+    return w;
   }
+  // Number `first` of 8 in both halves, everywhere in its half: a scale as to_scale makes it.
+  template <int first, int>
+  static i32 scales_of_two(Words halves) {
+    return _mm256_shuffle_epi8(halves, _mm256_set1_epi16((2 * first + 1) << 8 | 2 * first));
+  }
+  static i32 halves_added(i32 sum) { return sum; }
   // 8 bytes times 8 16-bit integers, 8 16-bit integers (the low half of a vector) times 8, and 16 bytes with
   // signs times 16: products in pairs.
   static i32 dot_8_bytes(std::uint64_t bytes, const void* i16) {

@@ -9,6 +9,13 @@
 
 namespace {
 
+struct Avx512;
+
+// One token and rows of weights: 64 codes at once, what follows from their sums 8 lanes wide.
+struct Avx512Rows : Avx2 {
+  using Wide = Avx512;
+};
+
 struct Avx512 {
   static constexpr int lanes = 16;
   static constexpr int tile_rows = 4;  // 4 x 6 sums, 4 rows and 1 column: 29 of 32 registers
@@ -19,7 +26,7 @@ struct Avx512 {
   static constexpr bool fixed = true;
   static constexpr int fixed_columns = 12;
   static constexpr bool row_products = true;
-  using Rows = Avx2;
+  using Rows = Avx512Rows;
 
   using f32 = __m512;
   static f32 zero() { return _mm512_setzero_ps(); }
@@ -158,13 +165,16 @@ struct Avx512 {
   static Pairs no_pairs() { return _mm512_setzero_si512(); }
   template <bool is_signed>
   static Pairs dot4(Pairs sum, Words codes, const void* x) {
-    const __m512i four = _mm512_set1_epi32(read<std::int32_t>(x));
-    if constexpr (is_signed) {  // x is never -128, so that its negative fits
-      const __m512i turned = _mm512_mask_sub_epi8(four, _mm512_movepi8_mask(codes), no_pairs(), four);
-      return _mm512_add_epi16(sum, _mm512_maddubs_epi16(_mm512_abs_epi8(codes), turned));
-    } else {
-      return _mm512_add_epi16(sum, _mm512_maddubs_epi16(codes, four));
-    }
+    return _mm512_add_epi16(sum, dot_each<is_signed>(codes, _mm512_set1_epi32(read<std::int32_t>(x))));
+  }
+  // The same, each lane with its own four of x, which is never -128, so that its negative fits.
+  template <bool is_signed>
+  static Pairs dot_each(Words codes, Words x) {
+    if constexpr (is_signed)
+      return _mm512_maddubs_epi16(_mm512_abs_epi8(codes),
+                                  _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(codes), no_pairs(), x));
+    else
+      return _mm512_maddubs_epi16(codes, x);
   }
   static i32 add_pairs(i32 sum, Pairs p) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(p, _mm512_set1_epi16(1)));
@@ -208,6 +218,22 @@ struct Avx512 {
     return _mm512_sub_epi16(nibbles, _mm512_set1_epi16(8));
   }
   static f32 scale2_normal(f32 v, f32 n) { return scale2(v, n); }
+
+  // --- rows of weights, k in lanes: what avx2.h says, and the second of two in the upper half ---
+  // right: of the upper half, by how many bits it is shifted, in 16.
+  template <int right>
+  static Words twice(Bytes b) {
+    return pair(b, right == 0 ? b : _mm256_srli_epi16(b, right));
+  }
+  template <int first, int second>
+  static i32 scales_of_two(Words halves) {
+    constexpr std::int16_t kFirst = (2 * first + 1) << 8 | 2 * first;
+    constexpr std::int16_t kSecond = (2 * second + 1) << 8 | 2 * second;
+    return _mm512_shuffle_epi8(halves, pair(_mm256_set1_epi16(kFirst), _mm256_set1_epi16(kSecond)));
+  }
+  static __m256i halves_added(i32 sum) {
+    return _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+  }
 
  private:
   static __mmask16 first_mask(std::int64_t n) { return static_cast<__mmask16>((1U << n) - 1U); }

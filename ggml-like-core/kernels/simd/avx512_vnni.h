@@ -5,7 +5,16 @@
 
 namespace {
 
+// Rows of weights: sums of pairs of products are scaled and added in one step.
+struct Avx512VnniPairs : Avx512 {
+  static i32 add_scaled(i32 sum, Pairs p, i32 scale) { return _mm512_dpwssd_epi32(sum, p, scale); }
+};
+struct Avx512VnniRows : Avx2 {
+  using Wide = Avx512VnniPairs;
+};
+
 struct Avx512Vnni : Avx512 {
+  using Rows = Avx512VnniRows;
   static constexpr int quant_vectors(int) { return 2; }
   static constexpr bool unsigned_codes = true;
   using Pairs = __m512i;
