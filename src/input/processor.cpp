@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 
 #include "ggml-like-core/base/error.h"
 #include "src/input/resize.h"
@@ -124,31 +125,53 @@ Levels level_values(const ProcessorConfig& c) {
   return out;
 }
 
-// Writes one frame's share of its temporal patch. patches: the grid.h * grid.w patches of that temporal
-// patch.
-void put_frame(float* patches, const ProcessorConfig& c, const Levels& levels, const Image& frame, int time) {
+// Rows [first_row, first_row + patch_size) of a frame, pixels: [patch_size][width][3], into the temporal
+// positions [first_time, end_time) of their patches: the grid.h * grid.w patches of one temporal patch.
+void put_rows(float* patches, const ProcessorConfig& c, const Levels& levels, const std::uint8_t* pixels,
+              std::size_t width, std::size_t first_row, std::size_t first_time, std::size_t end_time) {
   const std::size_t patch = static_cast<std::size_t>(c.patch_size);
   const std::size_t merge = static_cast<std::size_t>(c.merge_size);
   const std::size_t plane = patch * patch;
-  const std::size_t temporal = static_cast<std::size_t>(c.temporal_patch_size);
-  const std::size_t patch_values = 3 * temporal * plane;
-  const std::size_t width = static_cast<std::size_t>(frame.width);
+  const std::size_t channel_values = static_cast<std::size_t>(c.temporal_patch_size) * plane;
   const std::size_t grid_w = width / patch;
-  for (std::size_t y = 0; y < static_cast<std::size_t>(frame.height); ++y) {
-    const std::size_t patch_row = y / patch;
-    const std::uint8_t* pixel = frame.rgb.data() + y * width * 3;
-    for (std::size_t column = 0; column < grid_w; ++column) {
-      const std::size_t block = (patch_row / merge) * (grid_w / merge) + column / merge;
-      const std::size_t index = (block * merge + patch_row % merge) * merge + column % merge;
-      float* row =
-          patches + index * patch_values + static_cast<std::size_t>(time) * plane + (y % patch) * patch;
-      for (std::size_t x = 0; x < patch; ++x, pixel += 3) {
-        for (std::size_t channel = 0; channel < 3; ++channel) {
-          row[channel * temporal * plane + x] = levels[channel][pixel[channel]];
-        }
+  const std::size_t patch_row = first_row / patch;
+  for (std::size_t column = 0; column < grid_w; ++column) {
+    const std::size_t block = (patch_row / merge) * (grid_w / merge) + column / merge;
+    const std::size_t index = (block * merge + patch_row % merge) * merge + column % merge;
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+      float* values = patches + index * 3 * channel_values + channel * channel_values;
+      float* to = values + first_time * plane;
+      const std::array<float, 256>& level = levels[channel];
+      for (std::size_t y = 0; y < patch; ++y) {
+        const std::uint8_t* pixel = pixels + (y * width + column * patch) * 3 + channel;
+        for (std::size_t x = 0; x < patch; ++x) to[y * patch + x] = level[pixel[3 * x]];
       }
+      for (std::size_t time = first_time + 1; time < end_time; ++time)
+        std::copy_n(to, plane, values + time * plane);
     }
   }
+}
+
+// One frame, resized on the way, into some temporal positions.
+void put_frame(float* patches, const ProcessorConfig& c, const Levels& levels, const Image& frame, Size size,
+               int first_time, int end_time) {
+  core::ThreadTeam team = picture_team(frame);
+  const bool same = size == Size{frame.height, frame.width};
+  std::optional<Resizer> resizer;
+  if (!same) resizer.emplace(frame, size.height, size.width, team);
+  const auto width = static_cast<std::size_t>(size.width);
+  const std::size_t band_values = static_cast<std::size_t>(c.patch_size) * width * 3;
+  team.run([&](core::Worker& worker) {
+    std::vector<std::uint8_t> band(same ? 0 : band_values);
+    worker.chunks(size.height / c.patch_size, 1, [&](std::int64_t begin, std::int64_t) {
+      const int first = static_cast<int>(begin) * c.patch_size;
+      if (!same) resizer->rows(first, first + c.patch_size, band.data());
+      put_rows(patches, c, levels,
+               same ? frame.rgb.data() + static_cast<std::size_t>(begin) * band_values : band.data(), width,
+               static_cast<std::size_t>(first), static_cast<std::size_t>(first_time),
+               static_cast<std::size_t>(end_time));
+    });
+  });
 }
 
 void check_image(const Image& image) {
@@ -161,7 +184,7 @@ void check_image(const Image& image) {
 
 Patches empty_patches(const ProcessorConfig& c, Grid grid, Size resized) {
   const std::int64_t patch_values = std::int64_t{3} * c.temporal_patch_size * c.patch_size * c.patch_size;
-  return {std::vector<float>(static_cast<std::size_t>(grid.patches() * patch_values)), grid, resized};
+  return {core::BigVector<float>(static_cast<std::size_t>(grid.patches() * patch_values)), grid, resized};
 }
 
 }  // namespace
@@ -219,11 +242,7 @@ Patches image_patches(const ProcessorConfig& config, const Image& image) {
   const Size size = image_size(config, image.height, image.width);
   Patches out = empty_patches(config, grid_of(config, 1, size), size);
   const Levels levels = level_values(config);
-  const bool same = size == Size{image.height, image.width};
-  const Image resized = same ? Image{} : resize_bicubic(image, size.height, size.width);
-  for (int time = 0; time < config.temporal_patch_size; ++time) {
-    put_frame(out.values.data(), config, levels, same ? image : resized, time);
-  }
+  put_frame(out.values.data(), config, levels, image, size, 0, config.temporal_patch_size);
   return out;
 }
 
@@ -264,13 +283,10 @@ void VideoPatcher::put(const Image& frame, int k, std::span<float> group) const 
   check_image(frame);
   core::bug_if(k < 0 || k >= num_frames_ || group.size() != group_values_,
                "a frame that has no place in its clip");
-  const bool same = resized_ == Size{frame.height, frame.width};
-  const Image resized = same ? Image{} : resize_bicubic(frame, resized_.height, resized_.width);
   const int first = k % config_.temporal_patch_size;
   // The last frame fills its temporal patch.
   const int end = k == num_frames_ - 1 ? config_.temporal_patch_size : first + 1;
-  for (int time = first; time < end; ++time)
-    put_frame(group.data(), config_, levels_, same ? frame : resized, time);
+  put_frame(group.data(), config_, levels_, frame, resized_, first, end);
 }
 
 }  // namespace tarsier

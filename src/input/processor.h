@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "ggml-like-core/base/big_vector.h"
 #include "src/input/image.h"
 
 namespace tarsier {
@@ -68,7 +69,7 @@ struct Grid {
 };
 
 struct Patches {
-  std::vector<float> values;  // [t*h*w][channel, time, row, column], patches in merge-block order
+  core::BigVector<float> values;  // [t*h*w][channel, time, row, column], patches in merge-block order
   Grid grid;
   Size resized{};
 };

@@ -1,4 +1,4 @@
-// The bicubic resampler. Both passes are one loop over rows: for the horizontal one the picture is
+// The bicubic resampler. Both passes are one loop over rows: for the horizontal one some rows at a time are
 // transposed, so that the inner loop always runs over neighbouring bytes with one weight.
 #include "src/input/resize.h"
 
@@ -26,25 +26,12 @@ double cubic(double x) {
 // x + 1/2 cut toward zero, as torch does; lround would differ below zero.
 int cut(double x) { return static_cast<int>(std::trunc(x + 0.5)); }
 
-// Each output is the sum over j of source[first + j] * weights[begin + j], j < count, shifted right by
-// Weights::precision.
-struct Taps {
-  int first;
-  int count;
-  std::size_t begin;
-};
-struct Weights {
-  std::vector<Taps> taps;
-  std::vector<std::int16_t> weights;
-  int precision = 0;
-};
-
-Weights resize_weights(int size_in, int size_out) {
+ResizeWeights resize_weights(int size_in, int size_out) {
   const double scale = static_cast<double>(size_in) / size_out;
   const double stretch = std::max(scale, 1.0);
   const double support = kSupport * stretch;
   const double inverse = 1 / stretch;
-  Weights out;
+  ResizeWeights out;
   std::vector<double> exact;
   double largest = 0;
   for (int k = 0; k < size_out; ++k) {
@@ -72,66 +59,104 @@ Weights resize_weights(int size_in, int size_out) {
   return out;
 }
 
-// out: [rows_out][row_bytes] from in: [rows_in][row_bytes].
-std::vector<std::uint8_t> resize_rows(const std::vector<std::uint8_t>& in, std::size_t row_bytes, int rows_in,
-                                      int rows_out) {
-  const Weights table = resize_weights(rows_in, rows_out);
-  std::vector<std::uint8_t> out(row_bytes * static_cast<std::size_t>(rows_out));
-  std::int32_t sums[kChunk];
-  for (int k = 0; k < rows_out; ++k) {
-    const Taps taps = table.taps[static_cast<std::size_t>(k)];
-    const std::int16_t* weights = table.weights.data() + taps.begin;
-    for (std::size_t start = 0; start < row_bytes; start += kChunk) {
-      const std::size_t n = std::min<std::size_t>(kChunk, row_bytes - start);
-      std::fill_n(sums, n, 1 << (table.precision - 1));
-      for (int j = 0; j < taps.count; ++j) {
-        const std::int16_t weight = weights[j];
-        const std::uint8_t* source = in.data() + static_cast<std::size_t>(taps.first + j) * row_bytes + start;
-        for (std::size_t i = 0; i < n; ++i) sums[i] += weight * static_cast<std::int16_t>(source[i]);
-      }
-      std::uint8_t* target = out.data() + static_cast<std::size_t>(k) * row_bytes + start;
-      for (std::size_t i = 0; i < n; ++i) {
-        target[i] = static_cast<std::uint8_t>(std::clamp(sums[i] >> table.precision, 0, 255));
-      }
-    }
+// sums[i] += over j < kTaps: weights[j] * in[j * stride + i].
+template <int kTaps>
+void add_taps(std::int32_t* __restrict sums, const std::uint8_t* __restrict in, std::size_t stride,
+              std::size_t n, const std::int16_t* weights) {
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int32_t sum = sums[i];
+    for (int j = 0; j < kTaps; ++j)
+      sum += weights[j] * static_cast<std::int16_t>(in[static_cast<std::size_t>(j) * stride + i]);
+    sums[i] = sum;
   }
-  return out;
 }
 
-// [height][width] pixels -> [width][height], in tiles that stay in the cache.
-std::vector<std::uint8_t> transposed(const std::vector<std::uint8_t>& in, int height, int width) {
-  constexpr int kTile = 32;
-  std::vector<std::uint8_t> out(in.size());
-  const auto h = static_cast<std::size_t>(height);
-  const auto w = static_cast<std::size_t>(width);
-  for (std::size_t y0 = 0; y0 < h; y0 += kTile) {
-    for (std::size_t x0 = 0; x0 < w; x0 += kTile) {
-      for (std::size_t y = y0; y < std::min(y0 + kTile, h); ++y) {
-        for (std::size_t x = x0; x < std::min(x0 + kTile, w); ++x) {
-          for (std::size_t c = 0; c < 3; ++c) out[(x * h + y) * 3 + c] = in[(y * w + x) * 3 + c];
-        }
-      }
+// One output row of n values from the rows at in, stride values apart.
+void weigh_rows(std::uint8_t* __restrict out, const std::uint8_t* in, std::size_t stride, std::size_t n,
+                const ResizeWeights& table, const ResizeWeights::Taps& taps) {
+  std::int32_t sums[kChunk];
+  for (std::size_t start = 0; start < n; start += kChunk) {
+    const std::size_t m = std::min<std::size_t>(kChunk, n - start);
+    std::fill_n(sums, m, 1 << (table.precision - 1));
+    const std::int16_t* weights = table.weights.data() + taps.begin;
+    const std::uint8_t* source = in + static_cast<std::size_t>(taps.first) * stride + start;
+    int left = taps.count;
+    for (; left >= 4; left -= 4, weights += 4, source += 4 * stride)
+      add_taps<4>(sums, source, stride, m, weights);
+    if (left == 3) add_taps<3>(sums, source, stride, m, weights);
+    if (left == 2) add_taps<2>(sums, source, stride, m, weights);
+    if (left == 1) add_taps<1>(sums, source, stride, m, weights);
+    std::uint8_t* target = out + start;
+    for (std::size_t i = 0; i < m; ++i)
+      target[i] = static_cast<std::uint8_t>(std::clamp(sums[i] >> table.precision, 0, 255));
+  }
+}
+
+// [rows][columns] pixels -> [columns][rows].
+void transpose(std::uint8_t* __restrict out, const std::uint8_t* __restrict in, std::size_t rows,
+               std::size_t columns) {
+  for (std::size_t x = 0; x < columns; ++x) {
+    for (std::size_t y = 0; y < rows; ++y) {
+      for (std::size_t c = 0; c < 3; ++c) out[(x * rows + y) * 3 + c] = in[(y * columns + x) * 3 + c];
     }
   }
-  return out;
 }
 
 }  // namespace
 
-Image resize_bicubic(const Image& image, int height, int width) {
+Resizer::Resizer(const Image& image, int height, int width, core::ThreadTeam& team)
+    : source_(image.rgb.data()), row_bytes_(static_cast<std::size_t>(width) * 3) {
   core::require(image.width > 0 && image.height > 0, "resize: the picture is empty");
   core::require(height > 0 && width > 0, "resize: to ", height, " x ", width, ", expected at least 1 x 1");
-  Image out = image;
-  if (width != out.width) {
-    const std::size_t column_bytes = static_cast<std::size_t>(out.height) * 3;
-    out.rgb = resize_rows(transposed(out.rgb, out.height, out.width), column_bytes, out.width, width);
-    out.rgb = transposed(out.rgb, width, out.height);
-    out.width = width;
+  if (height != image.height) vertical_ = resize_weights(image.height, height);
+  if (width == image.width) return;
+  constexpr std::int64_t kBandRows = 16;  // transposed together: they stay in the second cache
+  const ResizeWeights table = resize_weights(image.width, width);
+  const auto columns_in = static_cast<std::size_t>(image.width);
+  const auto columns_out = static_cast<std::size_t>(width);
+  narrowed_.resize(static_cast<std::size_t>(image.height) * row_bytes_);
+  team.run([&](core::Worker& worker) {
+    std::vector<std::uint8_t> wide(kBandRows * columns_in * 3);
+    std::vector<std::uint8_t> narrow(kBandRows * columns_out * 3);
+    worker.chunks(image.height, kBandRows, [&](std::int64_t begin, std::int64_t end) {
+      const auto n = static_cast<std::size_t>(end - begin);
+      const auto first = static_cast<std::size_t>(begin);
+      transpose(wide.data(), source_ + first * columns_in * 3, n, columns_in);
+      for (std::size_t x = 0; x < columns_out; ++x)
+        weigh_rows(narrow.data() + x * n * 3, wide.data(), n * 3, n * 3, table, table.taps[x]);
+      transpose(narrowed_.data() + first * row_bytes_, narrow.data(), columns_out, n);
+    });
+  });
+  source_ = narrowed_.data();
+}
+
+void Resizer::rows(int begin, int end, std::uint8_t* out) const {
+  for (int k = begin; k < end; ++k, out += row_bytes_) {
+    if (vertical_.taps.empty())
+      std::copy_n(source_ + static_cast<std::size_t>(k) * row_bytes_, row_bytes_, out);
+    else
+      weigh_rows(out, source_, row_bytes_, row_bytes_, vertical_,
+                 vertical_.taps[static_cast<std::size_t>(k)]);
   }
-  if (height != out.height) {
-    out.rgb = resize_rows(out.rgb, static_cast<std::size_t>(width) * 3, out.height, height);
-    out.height = height;
-  }
+}
+
+core::ThreadTeam picture_team(const Image& image) {
+  constexpr std::size_t kLittle = std::size_t{256} * 256 * 3;
+  return core::ThreadTeam(image.rgb.size() < kLittle ? 1 : 0);
+}
+
+Image resize_bicubic(const Image& image, int height, int width) {
+  core::ThreadTeam team = picture_team(image);
+  const Resizer resizer(image, height, width, team);
+  Image out{width, height, {}};
+  const std::size_t row_bytes = static_cast<std::size_t>(width) * 3;
+  out.rgb.resize(static_cast<std::size_t>(height) * row_bytes);
+  team.run([&](core::Worker& worker) {
+    worker.chunks(height, 16, [&](std::int64_t begin, std::int64_t end) {
+      resizer.rows(static_cast<int>(begin), static_cast<int>(end),
+                   out.rgb.data() + static_cast<std::size_t>(begin) * row_bytes);
+    });
+  });
   return out;
 }
 

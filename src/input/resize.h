@@ -3,12 +3,48 @@
 // them.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "ggml-like-core/base/big_vector.h"
+#include "ggml-like-core/base/thread_team.h"
 #include "src/input/image.h"
 
 namespace tarsier {
 
-// image as height rows of width pixels. A pass is skipped where the size does not change. height, width: at
-// least 1.
+// Each output of a pass is the sum over j of source[first + j] * weights[begin + j], j < count, shifted right
+// by precision.
+struct ResizeWeights {
+  struct Taps {
+    int first;
+    int count;
+    std::size_t begin;
+  };
+  std::vector<Taps> taps;
+  std::vector<std::int16_t> weights;
+  int precision = 0;
+};
+
+// The picture as height rows of width pixels, some rows at a time: whoever wants them need not hold all of
+// them. The horizontal pass is done at once, by the team. A pass is skipped where the size does not change.
+class Resizer {
+ public:
+  // image: outlives this, of at least 1 x 1 pixels. height, width: at least 1.
+  Resizer(const Image& image, int height, int width, core::ThreadTeam& team);
+  // Rows [begin, end) -> out: [end - begin][width][3]. Any thread, any order.
+  void rows(int begin, int end, std::uint8_t* out) const;
+
+ private:
+  const std::uint8_t* source_;  // [rows][width][3]: the picture, or narrowed_
+  std::size_t row_bytes_;
+  core::BigVector<std::uint8_t> narrowed_;
+  ResizeWeights vertical_;  // without taps: the height stays
+};
+
+// A team for a picture: all cores, or one thread where there is little to do.
+core::ThreadTeam picture_team(const Image& image);
+
 Image resize_bicubic(const Image& image, int height, int width);
 
 }  // namespace tarsier
