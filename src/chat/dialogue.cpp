@@ -49,8 +49,11 @@ AttachedVideo video_of(const Json& json) {
 
 Json to_json(const Attachment& a) {
   Json pictures = Json::array();
-  for (const Picture& p : a.pictures)
+  for (const Picture& p : a.pictures) {
     pictures.push_back({{"name", p.name}, {"sha256", p.sha256}, {"width", p.width}, {"height", p.height}});
+    if (!p.options.rotate) pictures.back()["rotate"] = false;
+    if (p.options.background) pictures.back()["background"] = name_of(p.options.background);
+  }
   Json out = {{"name", a.name}, {"pictures", pictures}};
   if (a.clip) out["fps"] = a.fps;
   if (a.limits) out["pixels"] = {a.limits->min_pixels, a.limits->max_pixels};
@@ -75,6 +78,8 @@ Attachment attachment_of(const Json& json, const PictureSource& pictures) {
                     .sha256 = p.at("sha256").get<std::string>(),
                     .width = p.at("width").get<int>(),
                     .height = p.at("height").get<int>()};
+    picture.options.rotate = p.value("rotate", true);
+    picture.options.background = background_named(p.value("background", "none"));
     core::require(picture.sha256.find_first_not_of("0123456789abcdef") == std::string::npos &&
                       picture.sha256.size() == 64,
                   "a picture has no SHA-256");

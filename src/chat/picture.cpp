@@ -11,6 +11,7 @@
 
 #include "ggml-like-core/base/error.h"
 #include "src/input/picture_folder.h"
+#include "src/input/picture_source.h"
 
 namespace tarsier::chat {
 namespace {
@@ -28,13 +29,13 @@ Bytes read_bytes(const std::string& path) {
   return bytes;
 }
 
-Attachment attach_folder(const std::string& path, double fps) {
+Attachment attach_folder(const std::string& path, double fps, const ImageOptions& image) {
   const fs::path folder(path);
   Attachment out{.name = (folder.has_filename() ? folder : folder.parent_path()).filename().string() + "/",
                  .clip = true,
                  .fps = fps};
   for (const std::string& picture : pictures_of_folder(path))
-    out.pictures.push_back(make_picture(fs::path(picture).filename().string(), read_bytes(picture)));
+    out.pictures.push_back(make_picture(fs::path(picture).filename().string(), read_bytes(picture), image));
   return out;
 }
 
@@ -65,21 +66,31 @@ std::string sha256(std::string_view bytes) {
   return out;
 }
 
-Picture make_picture(std::string name, Bytes bytes) {
-  const Image image = decode_image(bytes, name);
-  Picture out{.name = std::move(name), .width = image.width, .height = image.height};
+Picture make_picture(std::string name, Bytes bytes, const ImageOptions& options) {
+  const DecodedImage decoded = decode_with_facts(bytes, name, options);
+  Picture out{.name = std::move(name),
+              .width = decoded.image.width,
+              .height = decoded.image.height,
+              .options = options,
+              .treatment = treatment(decoded.facts, options)};
   out.sha256 = sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   out.bytes = std::make_shared<const Bytes>(std::move(bytes));
   return out;
 }
 
-Attachment attach_file(const std::string& path, const ClipOptions& options) {
+Attachment attach_file(const std::string& path, const ClipOptions& options, const ImageOptions& image) {
+  if (!is_file_path(path)) {
+    const PictureBytes read = read_picture(path);
+    const std::string name = source_name(path);
+    return {.name = name,
+            .pictures = {make_picture(name, Bytes(read.bytes().begin(), read.bytes().end()), image)}};
+  }
   std::error_code ignored;
   if (fs::is_directory(path, ignored))
-    return attach_folder(path, options.frame_rate.value_or(options.fps.value_or(kFolderFrameRate)));
+    return attach_folder(path, options.frame_rate.value_or(options.fps.value_or(kFolderFrameRate)), image);
   if (has_video_name(path) || !(options == ClipOptions{})) return attach_video(path, options);
   const std::string name = fs::path(path).filename().string();
-  return {.name = name, .pictures = {make_picture(name, read_bytes(path))}};
+  return {.name = name, .pictures = {make_picture(name, read_bytes(path), image)}};
 }
 
 void reopen(AttachedVideo& video) {
@@ -91,6 +102,8 @@ void reopen(AttachedVideo& video) {
   }
 }
 
-Image pixels_of(const Picture& picture) { return decode_image(*picture.bytes, picture.name); }
+Image pixels_of(const Picture& picture) {
+  return decode_image(*picture.bytes, picture.name, picture.options);
+}
 
 }  // namespace tarsier::chat

@@ -22,7 +22,9 @@ struct Picture {
   std::string name;    // for people: without its folder
   std::string sha256;  // of bytes, in hexadecimal
   std::shared_ptr<const Bytes> bytes;
-  int width = 0, height = 0;  // as it stands upright
+  int width = 0, height = 0;  // as the options show it
+  ImageOptions options;       // in force when it was attached
+  std::string treatment;      // for people: what was done to it, as of image.h
 };
 
 // A video file stays where it is: it is read when it is needed, and must then be the same.
@@ -46,12 +48,13 @@ struct Attachment {
 std::string sha256(std::string_view bytes);
 
 // Error: not a picture, for the reason that decode_image gives.
-Picture make_picture(std::string name, Bytes bytes);
-// The picture at path, or the video file, or the frames (picture files in the order of their names, numbers
-// by value) of a folder. options: of clips; with any of them a picture's file that moves is a clip, too. For
-// a folder fps is taken as the rate of its frames. Errors: cannot be read; neither picture nor video; a
-// folder with fewer than two pictures.
-Attachment attach_file(const std::string& path, const ClipOptions& options = {});
+Picture make_picture(std::string name, Bytes bytes, const ImageOptions& options = {});
+// The picture at path (or - or a data URI), or the video file, or the frames (picture files in the order of
+// their names, numbers by value) of a folder. options: of clips; with any of them a picture's file that moves
+// is a clip, too. For a folder fps is taken as the rate of its frames. Errors: cannot be read; neither
+// picture nor video; a folder with fewer than two pictures.
+Attachment attach_file(const std::string& path, const ClipOptions& options = {},
+                       const ImageOptions& image = {});
 
 // The video file again, where it is still the same; else file is null.
 void reopen(AttachedVideo& video);

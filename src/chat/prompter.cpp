@@ -26,7 +26,9 @@ std::string key_of(const Attachment& a, const PixelLimits& limits, const ClipOpt
   else
     key += std::to_string(limits.min_pixels) + " " + std::to_string(limits.max_pixels) + " ";
   if (a.video) return key + std::to_string(a.video->hash);
-  for (const Picture& picture : a.pictures) key += picture.sha256;
+  for (const Picture& picture : a.pictures)
+    key +=
+        picture.sha256 + (picture.options.rotate ? " " : " as stored ") + name_of(picture.options.background);
   return key;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ggml-like-core/base/error.h"
+#include "src/input/image.h"
 
 namespace tarsier::chat {
 namespace {
@@ -28,6 +29,12 @@ constexpr ChatField kChatFields[] = {
     {"speculate", "on: tokens that the text suggests are read several at once; the answer is the same",
      &Settings::speculate},
     {"pictures", "How pictures are shown: auto, kitty, iterm, sixel, blocks, none", &Settings::pictures},
+    {"rotate", "on: pictures to come are turned as their EXIF orientation says; off: they stay as stored",
+     &Settings::rotate},
+    {"background",
+     "What shows through transparent pixels of pictures to come: white, black, #rrggbb; none: alpha is "
+     "dropped",
+     &Settings::background},
 };
 
 template <class T>
@@ -73,6 +80,7 @@ std::string full_name(std::string_view given) {
 void check_chat(const Settings& s) {
   check(s.sampling);
   core::require(s.max_tokens > 0, "max-tokens: found ", s.max_tokens, ", wanted at least 1");
+  background_named(s.background);  // says what is wrong with it
   core::require(s.think_budget >= 0, "think-budget: found ", s.think_budget, ", wanted at least 0");
 }
 

@@ -21,6 +21,8 @@ struct Settings {
   bool context_shift = true;   // Timeline::shift where turns leave
   bool speculate = true;       // GenerateOptions::speculate
   std::string pictures = "auto";
+  bool rotate = true;               // ImageOptions::rotate of pictures to come
+  std::string background = "none";  // and their background, by its name
 };
 
 struct SettingRow {

@@ -202,7 +202,8 @@ void Chat::image(const std::string& arguments) {
 
 void Chat::paste() {
   attach({.name = "clipboard.png",
-          .pictures = {chat::make_picture("clipboard.png", terminal::picture_from_clipboard())}});
+          .pictures = {
+              chat::make_picture("clipboard.png", terminal::picture_from_clipboard(), image_options())}});
 }
 
 void Chat::resolution(const std::string& arguments) {

@@ -102,6 +102,7 @@ std::string Chat::picture_line(const Attachment& a) const {
     line += fmt::format(", {}, {} frames, {:.1f} s, {} looked at", info.codec, info.frames, info.seconds,
                         seen.frames);
   }
+  if (!first.treatment.empty()) line += ", " + first.treatment;
   line += fmt::format(" -> {}x{}, {} tokens", seen.size.width, seen.size.height, seen.tokens);
   if (seconds_per_patch_ > 0) {
     const double seconds = seconds_per_patch_ * static_cast<double>(seen.patches);
@@ -143,7 +144,7 @@ bool Chat::attach(const std::vector<std::string>& paths, const ClipOptions& clip
   bool all = true;
   for (const std::string& path : paths) {
     try {
-      attach(chat::attach_file(path, clip));
+      attach(chat::attach_file(path, clip, image_options()));
     } catch (const core::Error& e) {
       console_.error(e.what());
       all = false;
@@ -152,12 +153,18 @@ bool Chat::attach(const std::vector<std::string>& paths, const ClipOptions& clip
   return all;
 }
 
+ImageOptions Chat::image_options() const {
+  return {.rotate = settings_.rotate, .background = background_named(settings_.background)};
+}
+
 void Chat::encode_ahead() {
   std::string now;
   for (const Attachment& a : attached_) {
     const PixelLimits limits = prompter_.limits(a);
     now += fmt::format("{} {} {} {}\n", a.clip, a.fps, limits.min_pixels, limits.max_pixels);
-    for (const chat::Picture& picture : a.pictures) now += picture.sha256;
+    for (const chat::Picture& picture : a.pictures)
+      now += fmt::format("{} {} {} ", picture.sha256, picture.options.rotate,
+                         name_of(picture.options.background));
     if (a.video) now += fmt::format("{} {}", a.video->hash, prompter_.seen(a).frames);
   }
   if (now == ahead_) return;

@@ -57,6 +57,7 @@ class Chat {
   const chat::Store& store() const { return store_; }
   const chat::Dialogue& dialogue() const { return dialogue_; }
   const chat::Settings& settings() const { return settings_; }
+  ImageOptions image_options() const;  // of pictures to come, as the settings say
 
  private:
   bool ask(const std::string& text);

@@ -39,6 +39,7 @@ struct ChatFlags {
   ClipOptions clips;
   bool speculate = true;
   bool context_shift = true;
+  ImageOptions image;
 };
 
 // A text between """ and """ that began in line; more gives the lines that follow, false at the end of input.
@@ -155,8 +156,8 @@ int ask_prompts(Chat& chat, const ChatFlags& flags, const ChatSignals& signals) 
   if (piped.find('\0') != std::string::npos || repair_utf8(piped) != piped) {  // no text
     chat::Bytes bytes(piped.size());
     std::memcpy(bytes.data(), piped.data(), piped.size());
-    chat.attach(
-        {.name = "standard input", .pictures = {chat::make_picture("standard input", std::move(bytes))}});
+    chat.attach({.name = "standard input",
+                 .pictures = {chat::make_picture("standard input", std::move(bytes), chat.image_options())}});
     piped.clear();
   }
   while (piped.ends_with('\n')) piped.pop_back();
@@ -191,6 +192,8 @@ int chat_main(const ChatFlags& flags) {
   options.settings.seed_given = flags.seed_given;
   options.settings.max_tokens = flags.max_tokens;
   options.settings.pictures = flags.pictures;
+  options.settings.rotate = flags.image.rotate;
+  options.settings.background = name_of(flags.image.background);
   options.settings.speculate = flags.speculate;
   options.settings.context_shift = flags.context_shift;
   Chat chat(model, options, console, signals);
@@ -211,7 +214,9 @@ void add_chat_command(CLI::App& app, Action& action) {
   const auto flags = std::make_shared<ChatFlags>();
   add_model_flag(*command, flags->session);
   command
-      ->add_option("image", flags->images, "Pictures and videos for the first question; a folder is a clip")
+      ->add_option("image", flags->images,
+                   "Pictures and videos for the first question: files, - for standard input, data URIs; a "
+                   "folder is a clip")
       ->type_name("IMAGE");
   command
       ->add_option(
@@ -246,6 +251,7 @@ void add_chat_command(CLI::App& app, Action& action) {
   flags->sampling = std::make_unique<SamplingFlags>(*command);
   add_session_flags(*command, flags->session);
   add_clip_flags(*command, flags->clips);
+  add_picture_flags(*command, flags->image);
   add_speculate_flag(*command, flags->speculate);
   add_on_off_flag(
       *command, "--context-shift",

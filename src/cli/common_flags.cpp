@@ -10,6 +10,8 @@
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/quant/formats.h"
 #include "ggml-like-core/quant/kv_block.h"
+#include "src/cli/terminal.h"
+#include "src/input/picture_source.h"
 #include "src/input/video_frames.h"
 
 namespace tarsier::cli {
@@ -139,6 +141,7 @@ void add_prompt_flags(CLI::App& app, PromptFlags& flags) {
       ->default_str("the checkpoint's")
       ->type_name("N")
       ->group("Prompt");
+  add_picture_flags(app, flags.image);
   app.add_option("--max-pixels", flags.max_pixels,
                  "Pictures and frames of more pixels are made smaller; less is faster")
       ->check(CLI::PositiveNumber)
@@ -186,6 +189,20 @@ void add_clip_flags(CLI::App& app, ClipOptions& clips) {
          "N");
 }
 
+void add_picture_flags(CLI::App& app, ImageOptions& options) {
+  app.add_flag_callback(
+         "--no-rotate", [&options] { options.rotate = false; },
+         "Pictures as they are stored: the EXIF orientation is not applied")
+      ->group("Prompt");
+  app.add_option_function<std::string>(
+         "--background", [&options](const std::string& name) { options.background = background_named(name); },
+         "What shows through transparent pixels: white, black, #rrggbb; none drops the alpha, as "
+         "transformers does")
+      ->default_str("none")
+      ->type_name("COLOUR")
+      ->group("Prompt");
+}
+
 CLI::Option* add_messages_flag(CLI::App& app, std::string& path) {
   return app
       .add_option("--messages", path,
@@ -195,15 +212,33 @@ CLI::Option* add_messages_flag(CLI::App& app, std::string& path) {
       ->type_name("FILE");
 }
 
+namespace {
+
+// Says what was done to the picture, where anything was.
+Image load_and_say(const std::string& source, const ImageOptions& options) {
+  const std::string name = source_name(source);
+  DecodedImage decoded = decode_with_facts(read_picture(source).bytes(), name, options);
+  const std::string done = treatment(decoded.facts, options);
+  if (!done.empty()) note(name + ": " + done);
+  return std::move(decoded.image);
+}
+
+}  // namespace
+
 Prompt make_prompt(const Model& model, const Conversation& conversation, const PromptFlags& flags) {
   const ProcessorConfig processor = processor_config(model, flags);
-  return build_prompt(prompt_context(model, processor), conversation, prompt_options(model, flags));
+  return build_prompt(prompt_context(model, processor), conversation, prompt_options(model, flags),
+                      [&](const std::string& frame) { return load_image(frame, flags.image); },
+                      {.image = [&](const std::string& source) {
+                        return image_media(processor, load_and_say(source, flags.image));
+                      }});
 }
 
 Prompt make_raw_prompt(const Model& model, const std::string& text, const std::vector<std::string>& images,
                        const PromptFlags& flags) {
   const ProcessorConfig processor = processor_config(model, flags);
-  return build_raw_prompt(prompt_context(model, processor), text, images);
+  return build_raw_prompt(prompt_context(model, processor), text, images,
+                          [&](const std::string& source) { return load_and_say(source, flags.image); });
 }
 
 std::string read_standard_input() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/engine.h"
+#include "src/input/image.h"
 
 namespace tarsier::cli {
 
@@ -36,7 +37,10 @@ struct PromptFlags {
   std::int64_t min_pixels = 0;
   std::int64_t max_pixels = 0;
   ClipOptions clips;
+  ImageOptions image;
 };
+// --no-rotate and --background.
+void add_picture_flags(CLI::App& app, ImageOptions& options);
 // Which frames of clips are seen, and how large.
 void add_clip_flags(CLI::App& app, ClipOptions& clips);
 void add_prompt_flags(CLI::App& app, PromptFlags& flags);

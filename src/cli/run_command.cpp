@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -99,8 +100,9 @@ nlohmann::json stats_json(const Session& session) {
 }
 
 // Draws the answer's boxes on the picture and says where they are.
-nlohmann::json save_boxes(const std::string& answer, const std::string& picture, const std::string& path) {
-  Image image = load_image(picture);
+nlohmann::json save_boxes(const std::string& answer, const std::string& picture, const std::string& path,
+                          const ImageOptions& options) {
+  Image image = load_image(picture, options);
   const auto boxes = chat::parse_boxes(answer);
   chat::draw_boxes(image, boxes);
   const auto bytes = encode_png(image);
@@ -143,6 +145,12 @@ void check_usage(const RunFlags& flags) {
          "takes the prompt as it is: it does not go together with --video");
   refuse(flags.raw && !flags.system.empty(), "--raw",
          "takes the prompt as it is: it does not go together with --system");
+  const auto piped = std::count(flags.images.begin(), flags.images.end(), "-");
+  const bool piped_prompt = flags.messages.empty() && (!flags.prompt_given || flags.prompt == "-");
+  refuse(piped + (piped_prompt ? 1 : 0) > 1 && piped > 0, "--image",
+         "- is standard input, which can be read once: give one picture so, and the question with --prompt");
+  refuse(piped > 0 && !flags.save_boxes.empty(), "--save-boxes",
+         "wants a picture that can be read again, not -");
   refuse(!flags.save_boxes.empty() && flags.images.size() != 1, "--save-boxes", "wants exactly one --image");
 }
 
@@ -168,7 +176,7 @@ int run(const RunFlags& flags) {
   if (!flags.json) print("\n");
   nlohmann::json boxes;
   if (!flags.save_boxes.empty() && result.finish != FinishReason::cancelled)
-    boxes = save_boxes(result.text, flags.images.front(), flags.save_boxes);
+    boxes = save_boxes(result.text, flags.images.front(), flags.save_boxes, flags.prompt_form.image);
   if (flags.json) {
     nlohmann::json out = {{"text", result.text},
                           {"ids", result.ids},
@@ -190,7 +198,9 @@ void add_run_command(CLI::App& app, Action& action) {
       app.add_subcommand("run", "Answers one prompt about pictures, a video, or nothing but text");
   const auto flags = std::make_shared<RunFlags>();
   add_model_flag(*command, flags->session);
-  command->add_option("--image", flags->images, "A picture (PNG, JPEG, WebP, GIF, BMP, PNM); again for more")
+  command
+      ->add_option("--image", flags->images,
+                   "A picture: a file, - for standard input, or a data URI; again for more")
       ->type_name("FILE")
       ->allow_extra_args(false);
   command

@@ -23,7 +23,7 @@ struct ClipStream::Shared {
   std::atomic<bool> stop = false;
   std::mutex mutex;  // of what follows
   std::condition_variable changed;
-  std::deque<std::vector<float>> ready;  // temporal patches, in order
+  std::deque<core::BigVector<float>> ready;  // temporal patches, in order
   bool ended = false;
   std::exception_ptr error;
   std::thread thread;
@@ -34,7 +34,7 @@ ClipStream::ClipStream(std::shared_ptr<const ClipSource> source)
   shared_->thread = std::thread([source = source_, shared = shared_.get()] {
     const VideoPatcher& patcher = source->patcher;
     const std::size_t most = std::max<std::size_t>(2, kAheadBytes / (patcher.group_values() * sizeof(float)));
-    std::vector<float> group;
+    core::BigVector<float> group;
     int k = 0;
     const VideoSink sink = [&](const Image& frame) {
       group.resize(patcher.group_values());
@@ -66,7 +66,7 @@ ClipStream::~ClipStream() {
   shared_->thread.join();
 }
 
-bool ClipStream::read(int n, std::vector<float>& values, const std::atomic<bool>* cancel) {
+bool ClipStream::read(int n, core::BigVector<float>& values, const std::atomic<bool>* cancel) {
   for (int i = 0; i < n; ++i) {
     std::unique_lock lock(shared_->mutex);
     while (shared_->ready.empty() && !shared_->ended) {

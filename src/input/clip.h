@@ -28,7 +28,7 @@ class ClipStream {
 
   // Appends the next n temporal patches, which must be there, to values. False: cancel, which may be null,
   // was set. Error: what went wrong while decoding.
-  bool read(int n, std::vector<float>& values, const std::atomic<bool>* cancel);
+  bool read(int n, core::BigVector<float>& values, const std::atomic<bool>* cancel);
 
  private:
   struct Shared;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ggml-like-core/base/error.h"
+#include "src/input/picture_source.h"
 
 namespace tarsier {
 namespace {
@@ -75,14 +76,15 @@ std::string percent_decoded(std::string_view text) {
   return out;
 }
 
-// The path of a picture, from a path or a file:// address.
+// Where a picture is, from a path, a file:// address, - or a data URI.
 std::string path_of(const Place& place, const Json& value, std::string_view key) {
   std::string text = string_of(place, value, key);
   place.require(!text.empty(), key, " is empty, wanted the path of a file");
   place.require(text.find('\0') == std::string::npos, key, " has a zero byte in its path");
-  for (const std::string_view scheme : {"http:", "https:", "data:", "ftp:", "s3:"})
+  for (const std::string_view scheme : {"http:", "https:", "ftp:", "s3:"})
     place.require(!text.starts_with(scheme), key, " is ", text.substr(0, 80),
-                  ", wanted the path of a file: nothing is fetched or read from inside the conversation");
+                  ", wanted the path of a file or a data URI: nothing is fetched");
+  if (!is_file_path(text)) return text;
   constexpr std::string_view kFile = "file://";
   if (text.starts_with(kFile)) {
     text = percent_decoded(std::string_view(text).substr(kFile.size()));

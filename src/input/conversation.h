@@ -16,7 +16,7 @@ struct ContentPart {
   enum class Kind { text, image, video };
   Kind kind = Kind::text;
   std::string text;   // text
-  std::string image;  // path
+  std::string image;  // path, - or data URI, as read_picture takes it
   VideoPart video;
 };
 

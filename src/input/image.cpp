@@ -2,6 +2,8 @@
 #include "src/input/image.h"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "ggml-like-core/base/error.h"
@@ -103,13 +105,48 @@ Image load_image(const std::string& source, const ImageOptions& options) {
   return decode_image(read_picture(source).bytes(), source_name(source), options);
 }
 
+std::string treatment(const ImageFacts& facts, const ImageOptions& options) {
+  std::string out;
+  const auto add = [&](const std::string& text) { out += (out.empty() ? "" : ", ") + text; };
+  if (facts.frames > 1)
+    add("the first of " + std::to_string(facts.frames) + (facts.format == "TIFF" ? " pages" : " frames"));
+  if (facts.sixteen_bits) add("the high 8 bits of each sample");
+  if (facts.orientation > 1) add(options.rotate ? "turned upright" : "not turned upright");
+  if (facts.alpha) add(options.background ? "over " + name_of(options.background) : "alpha dropped");
+  return out;
+}
+
 std::string describe(const ImageFacts& facts, const ImageOptions& options) {
-  std::string out =
-      facts.format + ' ' + std::to_string(facts.stored_width) + " x " + std::to_string(facts.stored_height);
-  if (facts.frames > 1) out += ", the first of " + std::to_string(facts.frames) + " frames";
-  if (facts.sixteen_bits) out += ", the high 8 of 16 bits";
-  if (facts.orientation > 1) out += options.rotate ? ", turned upright" : ", not turned upright";
-  if (facts.alpha) out += options.background ? ", over the background" : ", alpha dropped";
+  const std::string done = treatment(facts, options);
+  return facts.format + ' ' + std::to_string(facts.stored_width) + " x " +
+         std::to_string(facts.stored_height) + (done.empty() ? "" : ", " + done);
+}
+
+std::optional<Colour> background_named(std::string_view text) {
+  if (text == "none") return std::nullopt;
+  if (text == "white") return Colour{255, 255, 255};
+  if (text == "black") return Colour{};
+  Colour out{};
+  bool fine = text.size() == 7 && text[0] == '#';
+  for (std::size_t k = 0; fine && k < out.size(); ++k) {
+    const char* begin = text.data() + 1 + 2 * k;
+    const auto [end, error] = std::from_chars(begin, begin + 2, out[k], 16);
+    fine = error == std::errc{} && end == begin + 2;
+  }
+  core::require(fine, "background: found \"", text, "\", wanted white, black, #rrggbb or none");
+  return out;
+}
+
+std::string name_of(const std::optional<Colour>& background) {
+  if (!background) return "none";
+  if (*background == Colour{255, 255, 255}) return "white";
+  if (*background == Colour{}) return "black";
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out = "#";
+  for (const std::uint8_t level : *background) {
+    out += kDigits[level >> 4];
+    out += kDigits[level & 15];
+  }
   return out;
 }
 

@@ -56,8 +56,14 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, cons
 // The same for a path, - (standard input) or a data URI.
 Image load_image(const std::string& source, const ImageOptions& options = {});
 
-// For people: "JPEG 4000 x 3000, turned upright, alpha dropped".
+// For people, what was done to the picture: "turned upright, alpha dropped"; empty where nothing was.
+std::string treatment(const ImageFacts& facts, const ImageOptions& options);
+// The same behind what it is: "JPEG 4000 x 3000, turned upright, alpha dropped".
 std::string describe(const ImageFacts& facts, const ImageOptions& options);
+
+// "white", "black" or "#rrggbb"; "none" for nothing. Error: anything else.
+std::optional<Colour> background_named(std::string_view text);
+std::string name_of(const std::optional<Colour>& background);
 
 // The formats that can be read, for messages: "PNG, JPEG ...".
 std::string image_format_names();

@@ -52,6 +52,7 @@ TEST(ChatSettings, a_wrong_value_changes_nothing) {
   EXPECT_NE(test::error_of([&] { change_setting(s, {}, "temperature", "0.2x"); }), "");
   EXPECT_NE(test::error_of([&] { change_setting(s, {}, "max-tokens", "0"); }), "");
   EXPECT_NE(test::error_of([&] { change_setting(s, {}, "markdown", "yes"); }), "");
+  EXPECT_NE(test::error_of([&] { change_setting(s, {}, "background", "red"); }), "");
   EXPECT_THAT(test::error_of([&] { change_setting(s, {}, "warmth", "1"); }),
               HasSubstr("there are temperature"));
   EXPECT_EQ(s.sampling.temperature, 0.5);

@@ -61,6 +61,8 @@ class Sessions : public testing::Test {
 
 TEST_F(Sessions, everything_comes_back) {
   const Picture picture = some_picture();
+  Picture changed = picture;
+  changed.options = {.rotate = false, .background = tarsier::Colour{1, 2, 30}};
   store_.put(picture);
   {
     const auto file = store_.create("one", "some model");
@@ -74,7 +76,7 @@ TEST_F(Sessions, everything_comes_back) {
            .text = "What?\n\"quoted\" \xE2\x82\xAC",
            .attached = {
                {.name = "two-shapes.png", .pictures = {picture}, .limits = tarsier::PixelLimits{1, 99}},
-               {.name = "clip/", .pictures = {picture, picture}, .clip = true, .fps = 2.5}}});
+               {.name = "clip/", .pictures = {picture, changed}, .clip = true, .fps = 2.5}}});
     d.add({.role = Role::assistant,
            .text = "That.",
            .thinking = "hm",
@@ -105,6 +107,9 @@ TEST_F(Sessions, everything_comes_back) {
   EXPECT_TRUE(attached[1].clip);
   EXPECT_EQ(attached[1].fps, 2.5);
   EXPECT_EQ(attached[1].pictures.size(), 2U);
+  EXPECT_TRUE(attached[1].pictures[0].options.rotate);
+  EXPECT_FALSE(attached[1].pictures[1].options.rotate);
+  EXPECT_EQ(attached[1].pictures[1].options.background, changed.options.background);
 }
 
 TEST_F(Sessions, a_loaded_session_goes_on_in_its_file) {

@@ -82,6 +82,33 @@ TEST_F(Program, the_prompt_may_come_from_standard_input) {
   }
 }
 
+TEST_F(Program, a_picture_may_come_from_standard_input_or_a_data_uri) {
+  const std::string picture =
+      test::read_file(std::string(TARSIER_SOURCE) + "/examples/pictures/two-shapes.png");
+  const Output piped = run("--image - --prompt 'Describe this image.'", picture);
+  EXPECT_EQ(piped.out, kAnswer) << piped.err;
+  const std::string uri = "\"data:image/png;base64,$(base64 -w 0 examples/pictures/two-shapes.png)\"";
+  const Output inside = run("--image " + uri + " --prompt 'Describe this image.'");
+  EXPECT_EQ(inside.out, kAnswer) << inside.err;
+  const Output twice = run("--image -", picture);
+  EXPECT_EQ(twice.code, 2);
+  EXPECT_THAT(twice.err, HasSubstr("can be read once"));
+}
+
+TEST_F(Program, what_was_done_to_a_picture_is_said_and_can_be_changed) {
+  const auto said = [](const std::string& flags) {
+    return run("--max-tokens 1 --prompt x --image tests/data/awkward/" + flags).err;
+  };
+  EXPECT_THAT(said("exif6.jpg"), StartsWith("tests/data/awkward/exif6.jpg: turned upright\n"));
+  EXPECT_THAT(said("exif6.jpg --no-rotate"),
+              StartsWith("tests/data/awkward/exif6.jpg: not turned upright\n"));
+  EXPECT_THAT(said("rgba.png"), StartsWith("tests/data/awkward/rgba.png: alpha dropped\n"));
+  EXPECT_THAT(said("rgba.png --background '#10a0ff'"),
+              StartsWith("tests/data/awkward/rgba.png: over #10a0ff\n"));
+  EXPECT_THAT(said("rgba.png --background red"),
+              HasSubstr("found \"red\", wanted white, black, #rrggbb or none"));
+}
+
 TEST_F(Program, a_raw_prompt_is_taken_as_it_is) {
   const Output o =
       run(std::string("--raw ") + kPicture,

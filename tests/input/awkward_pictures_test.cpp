@@ -165,10 +165,20 @@ TEST(AwkwardPictures, what_was_done_is_said) {
   EXPECT_EQ(said("exif6.jpg"), "JPEG 45 x 34, turned upright");
   EXPECT_EQ(said("exif6.jpg", {.rotate = false}), "JPEG 45 x 34, not turned upright");
   EXPECT_EQ(said("rgba.png"), "PNG 45 x 34, alpha dropped");
-  EXPECT_EQ(said("rgba.png", {.background = Colour{}}), "PNG 45 x 34, over the background");
-  EXPECT_EQ(said("grey16.tif"), "TIFF 45 x 34, the high 8 of 16 bits");
+  EXPECT_EQ(said("rgba.png", {.background = Colour{}}), "PNG 45 x 34, over black");
+  EXPECT_EQ(said("grey16.tif"), "TIFF 45 x 34, the high 8 bits of each sample");
   EXPECT_EQ(said("frames_disposal2.gif"), "GIF 45 x 34, the first of 3 frames, alpha dropped");
+  EXPECT_EQ(said("pages.tif"), "TIFF 45 x 34, the first of 2 pages");
   EXPECT_EQ(load_image(kFolder + "exif6.jpg", {.rotate = false}).width, 45);
+}
+
+TEST(AwkwardPictures, a_background_has_a_name) {
+  EXPECT_EQ(background_named("#10a0ff"), (Colour{0x10, 0xa0, 0xff}));
+  EXPECT_EQ(background_named("none"), std::nullopt);
+  for (const char* name : {"none", "white", "black", "#10a0ff"})
+    EXPECT_EQ(name_of(background_named(name)), name);
+  for (const char* name : {"", "red", "#12345", "#12345g", "123456", "#1234567"})
+    EXPECT_THROW(background_named(name), core::Error) << name;
 }
 
 // Cut off anywhere, a file gives an error or what is whole of it, and never a crash; a shortened file that

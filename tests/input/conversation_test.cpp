@@ -121,7 +121,9 @@ TEST(Conversation, an_error_names_the_file_the_message_and_the_part) {
   EXPECT_EQ(part(R"({"type": "image", "image": ""})"), place + "image is empty, wanted the path of a file");
   EXPECT_EQ(part(R"({"type": "image", "image": ["a"]})"), place + "image is array, wanted a string");
   EXPECT_EQ(part(R"({"type": "image", "image_url": {}})"), place + "image_url is an object without url");
-  for (const char* url : {"http://x/a.png", "https://x/a.png", "data:image/png;base64,AAAA"})
+  for (const char* source : {"-", "data:image/png;base64,AAAA"})
+    EXPECT_EQ(part((R"({"type": "image", "url": ")" + std::string(source) + "\"}").c_str()), "no error");
+  for (const char* url : {"http://x/a.png", "https://x/a.png", "ftp://x/a.png"})
     EXPECT_THAT(part((R"({"type": "image", "url": ")" + std::string(url) + "\"}").c_str()),
                 StartsWith(place + "image is " + url + ", wanted the path of a file"));
   EXPECT_THAT(part(R"({"type": "image", "image": "a\u0000b"})"), StartsWith(place + "image has a zero byte"));
