@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
     const std::chrono::duration<double> opened = Clock::now() - begin;
     tarsier::ClipStream stream(clip.clip);
     double sum = 0;
-    std::vector<float> group;
+    core::BigVector<float> group;
     for (int t = 0; t < clip.patches.grid.t; ++t) {
       group.clear();
       stream.read(1, group, nullptr);
