@@ -1,7 +1,7 @@
 // Matrix products with BF16 and F16 weights in 16-bit fixed point. Included only by make_table.inl.
 //
-// Groups of 64 along k have one scale in each row of weights and of activations: weights become integers of
-// at most kMostWeight, activations of at most kMostActivation, and 64 of their products fit 32 bits, so that
+// Groups of 128 along k have one scale in each row of weights and of activations: weights become integers of
+// at most kMostWeight, activations of at most kMostActivation, and 128 of their products fit 32 bits, so that
 // the sum of a group is exact. One float step a group, in order. Against bf16 products (8 bits of mantissa on
 // both sides) what is lost is smaller: a weight within 16 times of the largest of its group keeps all its
 // bits.
@@ -16,9 +16,9 @@
 
 namespace {
 
-constexpr int kFixedGroup = 64;
+constexpr int kFixedGroup = 128;
 constexpr int kMostWeight = 4095;
-constexpr int kMostActivation = 8191;
+constexpr int kMostActivation = 4095;
 static_assert(std::int64_t{kMostWeight} * kMostActivation * kFixedGroup <= 2147483647);
 
 constexpr std::int64_t fixed_groups(std::int64_t k) { return (k + kFixedGroup - 1) / kFixedGroup; }
@@ -51,24 +51,34 @@ inline FixedScale weight_scale(float top) {
           __builtin_bit_cast(float, (254 - (exponent - kDown)) << 23U)};
 }
 
-// The n <= 64 floats that load(i) gives, V::lanes at a time, as integers; the rest of the group is 0. Returns
-// the scale.
+// The n <= kFixedGroup floats that load(i) gives, V::lanes at a time, as integers; the rest of the group is
+// 0. Returns the scale.
 template <class V, class Load>
 [[gnu::always_inline]] inline float fix_group(void* out, std::int64_t n, FixedScale (*scale_of)(float),
                                               const Load& load) {
   constexpr int kPieces = kFixedGroup / V::lanes;
+  constexpr bool kKept = 2 * kPieces <= V::registers;  // else it is cheaper to load them again
+  const auto piece_at = [&](std::int64_t at) __attribute__((always_inline)) {
+    return at < n ? load(at) : V::zero();
+  };
   typename V::f32 piece[kPieces];
   typename V::f32 largest[2] = {V::zero(), V::zero()};
-  unroll<kPieces>([&](auto p) {
-    piece[p.value] = p.value * V::lanes < n ? load(p.value * V::lanes) : V::zero();
-    largest[p.value % 2] = V::max(largest[p.value % 2], V::abs(piece[p.value]));
+  unroll<kPieces>([&](auto p) __attribute__((always_inline)) {
+    const auto v = piece_at(p.value * V::lanes);
+    if constexpr (kKept) piece[p.value] = v;
+    largest[p.value % 2] = V::max(largest[p.value % 2], V::abs(v));
   });
   const FixedScale scale = scale_of(V::largest(V::max(largest[0], largest[1])));
   const auto inverse = V::set(scale.inverse);
   auto* p16 = static_cast<std::int16_t*>(out);
-  unroll<kPieces / 2>([&](auto p) {
-    V::store_2_i16(p16 + 2 * p.value * V::lanes, V::mul(piece[2 * p.value], inverse),
-                   V::mul(piece[2 * p.value + 1], inverse));
+  unroll<kPieces / 2>([&](auto p) __attribute__((always_inline)) {
+    constexpr int kFirst = 2 * decltype(p)::value;
+    if constexpr (!kKept) {
+      piece[kFirst] = piece_at(kFirst * V::lanes);
+      piece[kFirst + 1] = piece_at((kFirst + 1) * V::lanes);
+    }
+    V::store_2_i16(p16 + kFirst * V::lanes, V::mul(piece[kFirst], inverse),
+                   V::mul(piece[kFirst + 1], inverse));
   });
   return scale.value;
 }
@@ -88,7 +98,7 @@ void fixed_convert_activation(void* out, const float* x, std::int64_t k) {
   }
 }
 
-// The n <= 64 weights of a row at p as integers.
+// The n <= kFixedGroup weights of a row at p as integers.
 template <class V, class Q>
 [[gnu::always_inline]] inline float fix_weights(void* out, const std::uint8_t* p, std::int64_t n) {
   const auto at_end = [p](std::int64_t at) {
@@ -126,13 +136,17 @@ void fixed_unpack(const FixedStrip& strip, const std::uint8_t* const (&rows)[V::
         __builtin_prefetch(row + ahead + line, 0, 2);
       scales[r] = fix_weights<V, Q>(turned[r], row, count);
     }
-    unroll<kFixedGroup / 16>([&](auto part) {  // 32 bytes of every row at a time
+    for (int part = 0; part < kFixedGroup / 16; ++part) {  // 32 bytes of every row at a time
       typename V::Bytes bytes[V::lanes];
-      unroll<V::lanes>([&](auto r) { bytes[r.value] = V::load_bytes(&turned[r.value][16 * part.value]); });
+      unroll<V::lanes>([&](auto r) __attribute__((always_inline)) {
+        bytes[r.value] = V::load_bytes(&turned[r.value][16 * part]);
+      });
       typename V::Words words[8];
       V::interleave(words, bytes);
-      unroll<8>([&](auto j) { V::store_words(out + (8 * part.value + j.value) * kWord, words[j.value]); });
-    });
+      unroll<8>([&](auto j) __attribute__((always_inline)) {
+        V::store_words(out + (8 * part + j.value) * kWord, words[j.value]);
+      });
+    }
   }
 }
 
@@ -143,6 +157,19 @@ struct FixedView {
   std::size_t stride;
 };
 
+// The floats of a tile, which live in memory: there are not registers enough for both kinds of sums
+// everywhere. here(): the same, at an address that the compiler does not know. It would rather have them in
+// registers, and those on the stack.
+template <class V, int R, int C>
+struct FixedSums {
+  alignas(64) float total[C][R][V::lanes];
+  [[gnu::always_inline]] FixedSums* here() {
+    FixedSums* sums = this;
+    asm volatile("" : "+r"(sums));
+    return sums;
+  }
+};
+
 // out[c][strip r][lane] (+)= strips . x[c] over groups. n_rows: rows of the last strip that are there.
 template <class V, int R, int C>
 [[gnu::noinline]] void fixed_tile(float* out, std::int64_t out_stride, std::int64_t n_rows,
@@ -150,26 +177,31 @@ template <class V, int R, int C>
                                   bool begins) {
   constexpr int kLanes = V::lanes;
   constexpr int kSteps = kFixedGroup / 2;
+  constexpr int kBases = (C + 3) / 4;  // an address serves four columns: more would not fit the registers
+  const std::size_t stride = x.stride;
   const std::uint8_t* codes[R];
   const float* scales[R];
+  const std::uint8_t* q[kBases];
   for (int r = 0; r < R; ++r) {
     codes[r] = strips[r].codes;
     scales[r] = strips[r].scales;
   }
-  const std::uint8_t* q = x.q;
+  for (int b = 0; b < kBases; ++b) q[b] = x.q + 4 * static_cast<std::size_t>(b) * stride;
   const std::uint8_t* x_scales = x.scales;
-  const std::size_t stride = x.stride;
-  // Floats live in memory: there are not registers enough for both kinds of sums everywhere.
-  alignas(64) float total[C][R][kLanes];
+  FixedSums<V, R, C> sums;
   const auto each = [&](const auto& body) __attribute__((always_inline)) {
-    unroll<C>([&](auto c) { unroll<R>([&](auto r) { body(c, r); }); });
+    unroll<C>([&](auto c) __attribute__((always_inline)) {
+      unroll<R>([&](auto r) __attribute__((always_inline)) { body(c, r); });
+    });
   };
-  const auto whole = [&](int r) { return r + 1 < R || n_rows == kLanes; };
+  const auto whole = [&](int r) __attribute__((always_inline)) { return r + 1 < R || n_rows == kLanes; };
+  auto* const before = sums.here();
   each([&](auto c, auto r) __attribute__((always_inline)) {
     const float* p = out + c.value * out_stride + r.value * kLanes;
-    V::store(total[c.value][r.value], begins           ? V::zero()
-                                      : whole(r.value) ? V::load(p)
-                                                       : V::load_part(p, n_rows));
+    __builtin_prefetch(p, 1, 3);  // written when the tile is done, until when it may come from memory
+    V::store(before->total[c.value][r.value], begins           ? V::zero()
+                                              : whole(r.value) ? V::load(p)
+                                                               : V::load_part(p, n_rows));
   });
   for (std::int64_t g = 0; g < groups; ++g) {
     typename V::i32 sum[C][R];
@@ -181,26 +213,28 @@ template <class V, int R, int C>
           w[r.value] = V::load_words(codes[r.value] + step.value * 4 * kLanes);
         });
         unroll<C>([&](auto c) __attribute__((always_inline)) {
-          const std::uint8_t* pair = q + c.value * stride + 4 * step.value;
+          const std::uint8_t* pair = q[c.value / 4] + c.value % 4 * stride + 4 * step.value;
           unroll<R>([&](auto r) __attribute__((always_inline)) {
             sum[c.value][r.value] = V::dot2(sum[c.value][r.value], w[r.value], pair);
           });
         });
       });
-      for (int r = 0; r < R; ++r) codes[r] += 4 * 4 * kLanes;
-      q += 4 * 4;
+      unroll<R>([&](auto r) __attribute__((always_inline)) { codes[r.value] += 4 * 4 * kLanes; });
+      unroll<kBases>([&](auto b) __attribute__((always_inline)) { q[b.value] += 4 * 4; });
     }
+    auto* const memory = sums.here();
     each([&](auto c, auto r) __attribute__((always_inline)) {
       const auto both = V::mul(V::load(scales[r.value]), V::set(read<float>(x_scales + c.value * stride)));
-      float* p = total[c.value][r.value];
+      float* p = memory->total[c.value][r.value];
       V::store(p, V::fma(V::to_f32(sum[c.value][r.value]), both, V::load(p)));
     });
     for (int r = 0; r < R; ++r) scales[r] += kLanes;
     x_scales += sizeof(float);
   }
+  auto* const after = sums.here();
   each([&](auto c, auto r) __attribute__((always_inline)) {
     float* p = out + c.value * out_stride + r.value * kLanes;
-    const auto v = V::load(total[c.value][r.value]);
+    const auto v = V::load(after->total[c.value][r.value]);
     if (whole(r.value))
       V::store(p, v);
     else
@@ -208,23 +242,29 @@ template <class V, int R, int C>
   });
 }
 
-// All tokens, C at a time and the rest by smaller tiles.
-template <class V, int R, int C>
-void fixed_tokens(float* out, std::int64_t out_stride, std::int64_t n_rows, const FixedStrip* strips,
-                  FixedView x, std::int64_t tokens, std::int64_t groups, bool begins) {
-  for (; tokens >= C; tokens -= C) {
-    fixed_tile<V, R, C>(out, out_stride, n_rows, strips, x, groups, begins);
-    out += C * out_stride;
-    x.q += C * x.stride;
-    x.scales += C * x.stride;
-  }
+// body(Index<C>, first token) for all tokens, C at a time and the rest by smaller tiles.
+template <int C, class Body>
+void fixed_tokens(std::int64_t first, std::int64_t tokens, const Body& body) {
+  for (; first + C <= tokens; first += C) body(Index<C>{}, first);
   if constexpr (C > 1)
-    if (tokens > 0)
-      fixed_tokens<V, R, (C > 4 ? C - 4 : C / 2)>(out, out_stride, n_rows, strips, x, tokens, groups, begins);
+    if (first < tokens) fixed_tokens<(C > 4 ? C - 4 : C / 2)>(first, tokens, body);
 }
 
-// kRows rows are unpacked kDepth weights deep; a pair of strips stays in the L1 cache while the tokens sweep
-// over it.
+// Asks for part `part` of `parts` of the `count` tokens that follow the first `behind` of x, depth numbers
+// each: they lie too far apart for the processor to guess them.
+inline void fetch_columns(const FixedView& x, std::int64_t count, std::int64_t behind, std::int64_t part,
+                          std::int64_t parts, std::int64_t depth) {
+  const auto bytes = static_cast<std::size_t>(depth) * sizeof(std::int16_t);
+  for (std::int64_t c = 0; c < count; ++c) {
+    const std::uint8_t* column = x.q + static_cast<std::size_t>(behind + c) * x.stride;
+    for (std::size_t at = static_cast<std::size_t>(part) * 64; at < bytes;
+         at += static_cast<std::size_t>(parts) * 64)
+      __builtin_prefetch(column + at, 0, 2);
+  }
+}
+
+// kRows rows are unpacked kDepth weights deep, for the L2 cache; the tokens of a tile stay in the L1 cache
+// while all these rows sweep over them.
 template <class V, class Q, int kRows, int kDepth>
 void fixed_strips(const MatArguments& m) {
   constexpr int kLanes = V::lanes;
@@ -251,20 +291,31 @@ void fixed_strips(const MatArguments& m) {
         }
         fixed_unpack<V, Q>(strips[count], rows, depth, kLanes * m.w_stride);
       }
-      const FixedView x{
-          m.x + static_cast<std::size_t>(k) * sizeof(std::int16_t),
-          m.x + fixed_scales_at(m.k) + static_cast<std::size_t>(k / kFixedGroup) * sizeof(float), m.x_stride};
-      for (std::int64_t s = 0; s < count; s += kTogether) {
-        const std::int64_t r = row + s * kLanes;
-        const std::int64_t left = m.rows - r;  // of these strips
-        if (kTogether == 2 && s + 1 < count)
-          fixed_tokens<V, kTogether, V::fixed_columns>(m.out + r, m.out_stride,
-                                                       left < 2 * kLanes ? left - kLanes : kLanes, strips + s,
-                                                       x, m.tokens, groups, k == 0);
-        else
-          fixed_tokens<V, 1, V::fixed_columns>(m.out + r, m.out_stride, left < kLanes ? left : kLanes,
-                                               strips + s, x, m.tokens, groups, k == 0);
-      }
+      const std::uint8_t* x = m.x + static_cast<std::size_t>(k) * sizeof(std::int16_t);
+      const std::uint8_t* x_scales =
+          m.x + fixed_scales_at(m.k) + static_cast<std::size_t>(k / kFixedGroup) * sizeof(float);
+      fixed_tokens<V::fixed_columns>(0, m.tokens, [&](auto columns, std::int64_t token) {
+        constexpr int C = decltype(columns)::value;
+        const auto at = static_cast<std::size_t>(token) * m.x_stride;
+        const FixedView view{x + at, x_scales + at, m.x_stride};
+        float* out = m.out + token * m.out_stride;
+        std::int64_t s = 0;
+        if constexpr (kTogether == 2)
+          for (; s + 1 < count; s += 2) {
+            fetch_columns(view, m.tokens - token - C < C ? m.tokens - token - C : C, C, s / 2,
+                          (count + 1) / 2, depth);
+            const std::int64_t r = row + s * kLanes;
+            const std::int64_t left = m.rows - r - kLanes;  // of the second
+            fixed_tile<V, 2, C>(out + r, m.out_stride, left < kLanes ? left : kLanes, strips + s, view,
+                                groups, k == 0);
+          }
+        for (; s < count; ++s) {
+          const std::int64_t r = row + s * kLanes;
+          const std::int64_t left = m.rows - r;
+          fixed_tile<V, 1, C>(out + r, m.out_stride, left < kLanes ? left : kLanes, strips + s, view, groups,
+                              k == 0);
+        }
+      });
     }
   }
 }
@@ -287,10 +338,12 @@ void fixed_one_token(const MatArguments& m) {
         alignas(64) std::int16_t group[kFixedGroup];
         const std::uint8_t* p =
             w + static_cast<std::size_t>(r) * m.w_stride + static_cast<std::size_t>(i) * kWeight;
-        __builtin_prefetch(p + kLanes * m.w_stride, 0, 2);
-        __builtin_prefetch(p + kLanes * m.w_stride + 64, 0, 2);
+        for (std::size_t line = 0; line < kFixedGroup * kWeight; line += 64)
+          __builtin_prefetch(p + kLanes * m.w_stride + line, 0, 2);
         scales[r] = fix_weights<V, Q>(group, p, n);
-        sums[r] = V::dot64_i16(group, m.x + static_cast<std::size_t>(i) * sizeof(std::int16_t));
+        const std::uint8_t* x = m.x + static_cast<std::size_t>(i) * sizeof(std::int16_t);
+        for (int half = 0; half < kFixedGroup; half += 64)
+          sums[r] += V::dot64_i16(group + half, x + static_cast<std::size_t>(half) * sizeof(std::int16_t));
       }
       const auto both =
           V::mul(V::load(scales),
@@ -315,7 +368,7 @@ void fixed_mat_mul(float* out, std::int64_t out_stride, const void* w, std::size
   if (tokens <= V::fixed_columns)
     fixed_strips<V, Q, V::lanes, 256>(m);  // read once: the strip should not leave the L1 cache
   else
-    fixed_strips<V, Q, 64, 512>(m);
+    fixed_strips<V, Q, 128, 1024>(m);  // 256 KiB of codes
 }
 
 template <class V, class Q>

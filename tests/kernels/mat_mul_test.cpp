@@ -18,7 +18,7 @@ std::vector<std::int64_t> lengths(const FormatInfo& f) {
   std::vector<std::int64_t> k;
   if (f.block_len == 1) {
     for (std::int64_t n = 1; n <= 35; ++n) k.push_back(n);
-    k.insert(k.end(), {47, 63, 64, 65, 96, 257});
+    k.insert(k.end(), {47, 63, 64, 65, 96, 127, 128, 129, 257});
   } else if (f.block_len == 32) {
     k = {32, 64, 96, 480, 512, 544, 2048, 2080};
   } else {
@@ -35,7 +35,7 @@ struct Sum {
 
 // Whether the table multiplies this format in 16-bit fixed point (fixed_mat.inl).
 bool is_fixed(const KernelTable& table, const FormatInfo& f) {
-  return f.block_len == 1 && table.mat[*format_index(f.dtype)].activation_bytes(64) < 64 * sizeof(float);
+  return f.block_len == 1 && table.mat[*format_index(f.dtype)].activation_bytes(256) < 256 * sizeof(float);
 }
 
 Sum reference(const Weights& w, const Activations& x, std::int64_t r, std::int64_t t) {
@@ -56,11 +56,12 @@ Sum reference(const Weights& w, const Activations& x, std::int64_t r, std::int64
     // over 2 max|w|.
     if (!plain) sum.magnitude += 3 * most_w * total_x;
   }
-  // Weights are rounded to steps of at most 1/2048 of the largest of a group, activations to 1/8191.
-  for (std::int64_t begin = 0; begin < w.k; begin += 64) {
+  // Weights are rounded to steps of at most 1/2048 of the largest of a group, activations to 1/4095.
+  constexpr std::int64_t kGroup = 128;
+  for (std::int64_t begin = 0; begin < w.k; begin += kGroup) {
     double most[2] = {};
     double total[2] = {};
-    for (std::int64_t i = begin; i < std::min(begin + 64, w.k); ++i) {
+    for (std::int64_t i = begin; i < std::min(begin + kGroup, w.k); ++i) {
       const double pair[2] = {std::abs(double{w.values[static_cast<std::size_t>(r * w.k + i)]}),
                               std::abs(x.values[static_cast<std::size_t>(t * w.k + i)])};
       for (const int side : {0, 1}) {
@@ -68,7 +69,7 @@ Sum reference(const Weights& w, const Activations& x, std::int64_t r, std::int64
         total[side] += pair[side];
       }
     }
-    sum.fixed += most[0] / 4096 * (total[1] + 64 * most[1] / 16382) + most[1] / 16382 * total[0];
+    sum.fixed += most[0] / 4096 * (total[1] + kGroup * most[1] / 8190) + most[1] / 8190 * total[0];
   }
   return sum;
 }
@@ -118,8 +119,8 @@ TEST(MatMul, equals_the_double_precision_loop_for_every_format_and_tail) {
 TEST(MatMul, of_any_number_of_rows_and_tokens_equals_one_by_one_bit_for_bit) {
   for (const KernelTable* table : supported_tables())
     for (const FormatInfo& f : kFormats) {
-      const std::int64_t k = f.block_len == 1 ? 67 : 2304;
-      const std::int64_t most_rows = emulated() ? 9 : 70;
+      const std::int64_t k = f.block_len == 1 ? 1100 : 2304;  // more than one depth of strips
+      const std::int64_t most_rows = emulated() ? 9 : 134;
       constexpr std::int64_t kTokens = 29;
       const Weights w(f.dtype, most_rows, k, 5);
       Activations x(*table, f.dtype, kTokens, k, random_floats(kTokens * k, 6));
@@ -219,9 +220,9 @@ TEST(Activation, is_the_nearest_of_255_levels_and_the_same_in_every_table) {
   }
 }
 
-TEST(Activation, of_float_formats_is_the_row_itself_or_the_nearest_of_16383_levels) {
+TEST(Activation, of_float_formats_is_the_row_itself_or_the_nearest_of_8191_levels) {
   std::vector<float> x = random_floats(131, 8);
-  for (std::size_t i = 64; i < 128; ++i) x[i] *= 1e-38F;
+  for (std::size_t i = 128; i < 131; ++i) x[i] *= 1e-38F;
   for (const KernelTable* table : supported_tables())
     for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
       Activations a(*table, dtype, 1, 131, x);
@@ -231,18 +232,20 @@ TEST(Activation, of_float_formats_is_the_row_itself_or_the_nearest_of_16383_leve
         EXPECT_EQ(found, x) << table->name;
         continue;
       }
-      for (std::size_t group = 0; group < 192; group += 64) {
+      constexpr std::size_t kGroup = 128;
+      for (std::size_t group = 0; group < 2 * kGroup; group += kGroup) {
         float scale = 0;
-        std::memcpy(&scale, a.at(0) + 192 * sizeof(std::int16_t) + group / 64 * sizeof scale, sizeof scale);
+        std::memcpy(&scale, a.at(0) + 2 * kGroup * sizeof(std::int16_t) + group / kGroup * sizeof scale,
+                    sizeof scale);
         float largest = 0;
-        for (std::size_t i = group; i < std::min<std::size_t>(group + 64, 131); ++i)
+        for (std::size_t i = group; i < std::min<std::size_t>(group + kGroup, 131); ++i)
           largest = std::max(largest, std::abs(x[i]));
-        for (std::size_t i = group; i < group + 64; ++i) {
+        for (std::size_t i = group; i < group + kGroup; ++i) {
           std::int16_t q = 0;
           std::memcpy(&q, a.at(0) + i * sizeof q, sizeof q);
-          ASSERT_LE(std::abs(q), 8191) << table->name;
+          ASSERT_LE(std::abs(q), 4095) << table->name;
           ASSERT_NEAR(static_cast<double>(scale) * q, i < x.size() ? x[i] : 0.0F,
-                      std::max(largest / 16382.0 * (1 + 16384 * kEps), 2e-30))
+                      std::max(largest / 8190.0 * (1 + 8192 * kEps), 2e-30))
               << table->name << " " << i;
         }
       }
@@ -254,17 +257,19 @@ TEST(MatMul, of_fixed_point_survives_extremes) {
   for (const KernelTable* table : supported_tables())
     for (const DType dtype : {DType::f16, DType::bf16})
       for (const float sign : {1.0F, -1.0F}) {
-        Weights w(dtype, 3, 192, 1);
+        constexpr std::int64_t kLength = 384;
+        Weights w(dtype, 3, kLength, 1);
         std::fill(w.values.begin(), w.values.end(), dtype == DType::f16 ? 65504.0F : 0x1.fep+3F);
         for (std::int64_t r = 0; r < w.rows; ++r)
-          quantize_row(w.at(r), dtype, std::span(w.values).subspan(static_cast<std::size_t>(r * w.k), 192));
-        Activations x(*table, dtype, 9, 192, std::vector<float>(9 * 192, sign * 1.5F));
+          quantize_row(w.at(r), dtype,
+                       std::span(w.values).subspan(static_cast<std::size_t>(r * w.k), kLength));
+        Activations x(*table, dtype, 9, kLength, std::vector<float>(9 * kLength, sign * 1.5F));
         const Product product(*table, w, x, 3, 9);
         const Sum expected = reference(w, x, 0, 0);
         for (std::int64_t t = 0; t < 9; ++t)
           for (std::int64_t r = 0; r < 3; ++r)
             ASSERT_NEAR(product.out[t * product.stride + r], expected.value,
-                        bound(*table, expected, info(dtype), 192))
+                        bound(*table, expected, info(dtype), kLength))
                 << table->name << " " << info(dtype).name;
       }
 }

@@ -193,10 +193,9 @@ struct Avx512 {
     return kept(_mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi32(read<std::int32_t>(x)))));
   }
   static void store_2_i16(void* p, f32 a, f32 b) {
-    const __m512i whole =
-        _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(a))),
-                           _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(b)), 1);
-    _mm512_storeu_si512(p, whole);
+    const __m512i mixed = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi64(order, mixed));
   }
   static i32 load_i32(const void* p) { return _mm512_loadu_si512(p); }
   static std::int32_t dot64_i16(const void* a, const void* b) {
