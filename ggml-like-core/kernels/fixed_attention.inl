@@ -5,6 +5,7 @@
 // times the scales of the values, become integers again with a scale for each query and block.
 #pragma once
 
+#include "ggml-like-core/kernels/fixed_weights.inl"
 #include "ggml-like-core/kernels/functions.inl"
 #include "ggml-like-core/kernels/kernel_table.h"
 #include "ggml-like-core/kernels/rows.inl"
@@ -186,41 +187,6 @@ template <int Most, class Body>
     if (first < count) for_columns<Most - 1>(first, count, body);
 }
 
-// From scores of the first `seen` positions of a block to weights of all of them: integers
-// exp2(score - maximum so far) * scale of the value / weight_scale, 0 behind `seen`. part: see
-// FixedAttention.
-template <class V>
-void fixed_weights(std::int16_t* weights, float* weight_scale, float* part, std::int64_t width, float* scores,
-                   const float* value_scales, std::int64_t seen) {
-  float& maximum = part[width];
-  const float block_maximum = largest<V>(scores, seen);
-  if (!(block_maximum <= maximum)) {
-    // What was summed so far counts less by exp2(old - new); before the first block it is 0.
-    const auto factor = exp2_coarse<V>(V::set(maximum - block_maximum));
-    maximum = block_maximum;
-    part[width + 1] *= V::largest(factor);
-    for (std::int64_t d = 0; d < width; d += V::lanes) V::store(part + d, V::mul(V::load(part + d), factor));
-  }
-  auto total = V::zero();
-  auto most = V::zero();
-  const auto shift = V::set(maximum);
-  for_pieces<V>(seen, [&](std::int64_t key, std::int64_t n) {
-    const auto e = first<V>(exp2_coarse<V>(V::sub(V::load(scores + key), shift)), V::zero(), n);
-    total = V::add(total, e);
-    const auto w = first<V>(V::mul(e, V::load(value_scales + key)), V::zero(), n);
-    most = V::max(w, most);
-    V::store(scores + key, w);
-  });
-  part[width + 1] += V::sum(total);
-  const float largest_weight = V::largest(most);
-  *weight_scale = largest_weight / static_cast<float>(core::kMostWeight);
-  const auto inverse =
-      V::set(largest_weight > 0x1p-120F ? static_cast<float>(core::kMostWeight) / largest_weight : 0.0F);
-  std::int64_t key = 0;
-  for (; key < seen; key += V::lanes) V::store_i16(weights + key, V::mul(V::load(scores + key), inverse));
-  for (; key < core::kKvBlock; key += V::lanes) V::store_i16(weights + key, V::zero());
-}
-
 inline std::size_t fixed_attention_scratch_bytes() {
   return static_cast<std::size_t>(core::kFixedTile) *
          (core::kKvBlock * (sizeof(float) + sizeof(std::int16_t)) + sizeof(float));
@@ -235,16 +201,17 @@ void attend_fixed(const core::FixedQueries& queries, const core::FixedKeys& kv, 
   auto* scores = static_cast<float*>(scratch);
   auto* weights = reinterpret_cast<std::int16_t*>(scores + core::kFixedTile * core::kKvBlock);
   auto* weight_scales = reinterpret_cast<float*>(weights + core::kFixedTile * core::kKvBlock);
+  FixedState<V> state;
   for (std::int64_t i = 0; i < queries.count; ++i) {
     float* part = parts + i * part_floats;
     for (std::int64_t d = 0; d < layout.width; ++d) part[d] = 0;
-    part[layout.width] = -__builtin_inff();
-    part[layout.width + 1] = 0;
+    state.maximum[i] = -__builtin_inff();
+    V::store(state.total[i], V::zero());
   }
   std::int64_t first = 0;  // query that sees this block
   for (std::int64_t begin = kv.begin; begin < kv.end; begin += core::kKvBlock) {
     while (first < queries.count && queries.n_keys[first] <= begin) ++first;
-    if (first == queries.count) return;
+    if (first == queries.count) break;
     std::int64_t keys = queries.n_keys[queries.count - 1] - begin;  // that the last query sees
     if (keys > core::kKvBlock) keys = core::kKvBlock;
     const auto block = static_cast<std::size_t>(begin / core::kKvBlock);
@@ -263,10 +230,19 @@ void attend_fixed(const core::FixedQueries& queries, const core::FixedKeys& kv, 
             scores + i * core::kKvBlock + key, key_block + kPair * key, key_scales + key,
             queries.codes + i * queries.stride, queries.stride, queries.scales + i, layout.pairs);
       });
-    for (std::int64_t i = first; i < queries.count; ++i) {
+    for (std::int64_t i = first; i < queries.count;) {
       const std::int64_t seen = queries.n_keys[i] - begin < keys ? queries.n_keys[i] - begin : keys;
-      fixed_weights<V>(weights + i * core::kKvBlock, weight_scales + i, parts + i * part_floats, layout.width,
-                       scores + i * core::kKvBlock, value_scales, seen);
+      if (seen == core::kKvBlock && i % V::lanes == 0 &&
+          i + V::lanes <= queries.count) {  // as all behind query i
+        fixed_weights_whole<V>(weights + i * core::kKvBlock, weight_scales + i, parts + i * part_floats,
+                               part_floats, layout.width, scores + i * core::kKvBlock, value_scales, state,
+                               i);
+        i += V::lanes;
+      } else {
+        fixed_weights<V>(weights + i * core::kKvBlock, weight_scales + i, parts + i * part_floats,
+                         layout.width, scores + i * core::kKvBlock, value_scales, seen, state, i);
+        ++i;
+      }
     }
     const std::int64_t pairs = (keys + 1) / 2;
     std::int64_t d = 0;
@@ -282,6 +258,10 @@ void attend_fixed(const core::FixedQueries& queries, const core::FixedKeys& kv, 
                                                   value_block + kPair * d, layout.width,
                                                   weights + i * core::kKvBlock, weight_scales + i, pairs);
       });
+  }
+  for (std::int64_t i = 0; i < queries.count; ++i) {
+    parts[i * part_floats + layout.width] = state.maximum[i];
+    parts[i * part_floats + layout.width + 1] = V::sum(V::load(state.total[i]));
   }
 }
 

@@ -37,18 +37,20 @@ class FixedTile {
   }
   // parts[i] = what query i sees of the positions of one part, which begins at `begin`.
   void attend_part(const KvKernels& kv, const Blocks& blocks, std::int64_t begin, const std::int64_t* n_keys,
-                   std::int64_t count, float* parts) const {
+                   std::int64_t count, float* parts, std::int64_t length = kAttentionPart) const {
     kv.attend({codes_, code_stride(head_dim_), scales_, n_keys, count},
-              {blocks.keys, blocks.values, begin, begin + kAttentionPart}, parts, head_dim_, scratch_);
+              {blocks.keys, blocks.values, begin, begin + length}, parts, head_dim_, scratch_);
   }
-  // out(i) = softmax(query(i) . keys * scale) . values over the first n_keys[i], which never fall.
+  // out(i) = softmax(query(i) . keys * scale) . values over the first n_keys[i], which never fall, in parts
+  // of `length` positions (whole blocks). A part finds its own largest score, which takes a while: only what
+  // may also be shared out by parts should have many.
   template <class Query, class Out>
   void attend(const FixedAttention& fixed, const KvKernels& kv, const Blocks& blocks,
-              const std::int64_t* n_keys, std::int64_t count, float scale, const Query& query,
-              const Out& out) const {
+              const std::int64_t* n_keys, std::int64_t count, std::int64_t length, float scale,
+              const Query& query, const Out& out) const {
     set_queries(kv, count, scale, query);
-    for (std::int64_t begin = 0; begin < n_keys[count - 1]; begin += kAttentionPart) {
-      attend_part(kv, blocks, begin, n_keys, count, begin == 0 ? totals_ : parts_);
+    for (std::int64_t begin = 0; begin < n_keys[count - 1]; begin += length) {
+      attend_part(kv, blocks, begin, n_keys, count, begin == 0 ? totals_ : parts_, length);
       for (std::int64_t i = 0; begin > 0 && i < count; ++i)
         if (n_keys[i] > begin) fixed.fold(totals_ + i * part_floats_, parts_ + i * part_floats_, head_dim_);
     }

@@ -96,7 +96,7 @@ void attend_tiles(const Run& r, const KvKernels& kernels, OpContext& c) {
     std::int64_t n_keys[kFixedTile];
     for (std::int64_t i = 0; i < count; ++i) n_keys[i] = r.n_keys(first + i);
     memory.attend(
-        c.kernels->fixed, kernels, r.head(kv_head), n_keys, count, r.op.scale,
+        c.kernels->fixed, kernels, r.head(kv_head), n_keys, count, kAttentionPart, r.op.scale,
         [&](std::int64_t i) { return r.q + r.place(kv_head, first + i); },
         [&](std::int64_t i) { return r.out + r.place(kv_head, first + i); });
   });

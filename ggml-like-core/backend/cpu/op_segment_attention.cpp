@@ -113,8 +113,9 @@ void attend_fixed(const SegmentAttention& op, const Inputs& in, const Layout& l,
       return x + (tile.first + i) * in.cols + head * op.head_dim;
     };
     memory.attend(
-        fixed, fixed.kv16, {keys_of(head, tile.block), values_of(head, tile.block)}, n_keys, count, op.scale,
-        [&](std::int64_t i) { return row(in.q, i); }, [&](std::int64_t i) { return row(in.out, i); });
+        fixed, fixed.kv16, {keys_of(head, tile.block), values_of(head, tile.block)}, n_keys, count,
+        ceil_div(n_keys[0], kKvBlock) * kKvBlock, op.scale, [&](std::int64_t i) { return row(in.q, i); },
+        [&](std::int64_t i) { return row(in.out, i); });
   });
 }
 
