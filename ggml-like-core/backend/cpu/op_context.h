@@ -95,8 +95,10 @@ struct MatProduct {
 // Rows of weights that one chunk takes: with 2,048 floats each half of a 1 MiB L2 for a prompt, long enough
 // for the prefetcher when one token reads them once.
 constexpr std::int64_t kStripRows = 64;
-constexpr std::int64_t kTokenBlock =
-    512;  // tokens of one chunk, so that narrow weights can be shared out too
+// Most tokens of one chunk, so that narrow weights can be shared out too; and of 16-bit weights, whose
+// unpacking more tokens must pay for: 86 tiles of 12.
+constexpr std::int64_t kTokenBlock = 512;
+constexpr std::int64_t kTokenBlock16 = 1032;
 // Bytes of one row of converted activations.
 std::size_t converted_bytes(const MatKernels& mat, bool blas, std::int64_t k);
 void convert_row(const MatKernels& mat, bool blas, void* out, const float* x, std::int64_t k);

@@ -78,6 +78,26 @@ struct Forms {
   }
 };
 
+// How a product is cut into chunks: rows x tokens. Tokens in whole register tiles of every table, in blocks
+// of one size, so that none is left with a few; smaller ones where there would be too few chunks for all
+// workers.
+struct Cut {
+  std::int64_t rows, tokens;
+  Cut(const MatMul& op, bool blas, std::int64_t n, std::int64_t all_rows, int workers) {
+    const bool wide = !blas && info(op.parts[0].weight->dtype).block_len == 1;
+    const std::int64_t most = wide ? kTokenBlock16 : kTokenBlock;
+    rows = wide && n > kTile ? 2 * kStripRows : kStripRows;
+    const std::int64_t wanted = ceil_div(kChunksEach * workers, ceil_div(all_rows, rows));
+    const std::int64_t blocks = std::max(ceil_div(n, most), std::min(wanted, ceil_div(n, kFewTokens)));
+    tokens = std::min(most, ceil_div(ceil_div(n, blocks), kTile) * kTile);
+  }
+
+ private:
+  static constexpr std::int64_t kTile = 12;
+  static constexpr std::int64_t kFewTokens = 256;
+  static constexpr std::int64_t kChunksEach = 8;  // of each worker
+};
+
 // What each worker needs besides the scratch of its strips.
 struct EachLayout {
   std::size_t converted, normed, second, bytes;
@@ -87,7 +107,8 @@ struct EachLayout {
     normed = converted + (n == 1 ? forms.bytes : 0);
     second = normed + (op.norm.gain != nullptr ? round_up(k * sizeof(float), 64) : 0);
     bytes = second +
-            (op.gated ? static_cast<std::size_t>(std::min(n, kTokenBlock) * kStripRows) * sizeof(float) : 0);
+            (op.gated ? static_cast<std::size_t>(std::min(n, kTokenBlock16) * 2 * kStripRows) * sizeof(float)
+                      : 0);
   }
 };
 
@@ -151,37 +172,41 @@ void run_op(const MatMul& op, const Node& node, OpContext& c) {
   }
 
   const int outputs = op.gated ? 1 : op.count;
+  std::int64_t all_rows = 0;
+  for (int p = 0; p < outputs; ++p) all_rows += op.parts[p].weight->rows;
+  const Cut cut(op, c.blas, n, all_rows, c.worker->count());
   std::int64_t strips_before[MatMul::kMostParts + 1] = {};
   const std::byte* rows_of[MatMul::kMostParts];
   for (int p = 0; p < op.count; ++p) {
     rows_of[p] = converted;
     for (int f = 0; f < forms.of_part[p]; ++f) rows_of[p] += forms.row[f] * static_cast<std::size_t>(n);
     strips_before[p + 1] =
-        strips_before[p] + (p < outputs ? ceil_div(op.parts[p].weight->rows, kStripRows) : 0);
+        strips_before[p] + (p < outputs ? ceil_div(op.parts[p].weight->rows, cut.rows) : 0);
   }
   const auto row_bytes_of = [&](int p) { return forms.row[forms.of_part[p]]; };
-  const std::int64_t token_blocks = ceil_div(n, kTokenBlock);
-  c.worker->chunks(strips_before[outputs] * token_blocks, 1, [&](std::int64_t chunk, std::int64_t) {
-    const std::int64_t strip_index = chunk / token_blocks;
+  const std::int64_t strips = strips_before[outputs];
+  // All rows of a block of tokens, which stays in a cache, before the next block.
+  c.worker->chunks(strips * ceil_div(n, cut.tokens), 1, [&](std::int64_t chunk, std::int64_t) {
+    const std::int64_t strip_index = chunk % strips;
     int p = 0;
     while (strip_index >= strips_before[p + 1]) ++p;
     const MatProduct m = product(op.parts[p]);
-    const std::int64_t first = (strip_index - strips_before[p]) * kStripRows;
-    const std::int64_t last = std::min(first + kStripRows, m.rows);
-    const std::int64_t t0 = chunk % token_blocks * kTokenBlock;
-    const std::int64_t tokens = std::min(kTokenBlock, n - t0);
+    const std::int64_t first = (strip_index - strips_before[p]) * cut.rows;
+    const std::int64_t last = std::min(first + cut.rows, m.rows);
+    const std::int64_t t0 = chunk / strips * cut.tokens;
+    const std::int64_t tokens = std::min(cut.tokens, n - t0);
     float* tile = c.out(node.outputs[static_cast<std::size_t>(p)]) + t0 * m.rows + first;
     multiply_strip(c, m, first, last, rows_of[p] + row_bytes_of(p) * static_cast<std::size_t>(t0), tokens,
                    tile, m.rows);
     auto* second = reinterpret_cast<float*>(mine + each.second);
     if (op.gated)
       multiply_strip(c, product(op.parts[1]), first, last,
-                     rows_of[1] + row_bytes_of(1) * static_cast<std::size_t>(t0), tokens, second, kStripRows);
+                     rows_of[1] + row_bytes_of(1) * static_cast<std::size_t>(t0), tokens, second, cut.rows);
     for (std::int64_t t = 0; t < tokens; ++t) {
       float* y = tile + t * m.rows;
       activate(c, op.parts[p], y, first, last - first);
       if (op.gated) {
-        float* up = second + t * kStripRows;
+        float* up = second + t * cut.rows;
         activate(c, op.parts[1], up, first, last - first);
         c.kernels->silu_mul(y, y, up, last - first);
       }
