@@ -40,6 +40,8 @@ AlignedBuffer::AlignedBuffer(std::size_t bytes) : data_(nullptr, Free{bytes}), s
   data_.reset(static_cast<std::byte*>(p));
 }
 
+void AlignedBuffer::want_large_pages() const { advise(data_.get(), size_, 0, size_, MADV_HUGEPAGE); }
+
 void AlignedBuffer::Free::operator()(std::byte* p) const { ::munmap(p, bytes); }
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {

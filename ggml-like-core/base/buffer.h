@@ -17,6 +17,9 @@ class AlignedBuffer {
   // Throws Error saying how many bytes could not be had.
   explicit AlignedBuffer(std::size_t bytes);
 
+  // A hint: large pages where the system has them, for memory that will be touched as a whole.
+  void want_large_pages() const;
+
   std::span<std::byte> bytes() { return {data_.get(), size_}; }
   std::span<const std::byte> bytes() const { return {data_.get(), size_}; }
   std::byte* data() { return data_.get(); }
