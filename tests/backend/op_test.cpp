@@ -153,12 +153,12 @@ TEST(Op, mat_mul_equals_the_loop_for_every_format) {
           [&](std::span<const float> found, const Setting& s) {
             // Products of |w| <= 1.1 and |x| <= 1: rounding of a sum of k; with int8 activations each x is
             // off by at most scale / 2 = 1 / 254, and the float sums by a little. In 16-bit fixed point w is
-            // off by at most 1 / 4096, x by 1 / 16382.
+            // off by at most 1 / 4096, x by 1 / 8190.
             const double magnitude = 1.1 * static_cast<double>(k);
             double bound = 2 * kEps * static_cast<double>(k) * magnitude;
             if (!s.blas && format.block_len > 1) bound = magnitude / 254;
             if (!s.blas && format.block_len == 1 && format.dtype != DType::f32)
-              bound += magnitude * (1.0 / 4096 + 1.0 / 16382);
+              bound += magnitude * (1.0 / 4096 + 1.0 / 8190);
             expect_close(found, wanted, bound);
           });
     }
