@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -14,16 +13,6 @@ namespace {
 constexpr double kScale = 1000;  // of the model's coordinates
 constexpr std::array<std::array<std::uint8_t, 3>, 6> kColours = {
     {{255, 0, 102}, {0, 200, 255}, {255, 200, 0}, {0, 220, 90}, {170, 90, 255}, {255, 120, 0}}};
-
-// The n numbers under key, if that is what stands there.
-std::vector<double> numbers(const nlohmann::json& object, const char* key, std::size_t n) {
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_array() || found->size() != n) return {};
-  std::vector<double> out;
-  for (const auto& x : *found)
-    if (x.is_number()) out.push_back(x.get<double>());
-  return out.size() == n ? out : std::vector<double>{};
-}
 
 int pixel(double coordinate, int size) {
   const double at = std::isfinite(coordinate) ? coordinate / kScale * size : 0;
@@ -73,24 +62,6 @@ void draw_text(Image& image, int left, int top, int scale, std::string text,
 }
 
 }  // namespace
-
-std::vector<Box> parse_boxes(std::string_view answer) {
-  std::vector<Box> boxes;
-  for (std::size_t open = answer.find('{'); open != std::string_view::npos;
-       open = answer.find('{', open + 1)) {
-    const std::size_t close = answer.find('}', open);
-    if (close == std::string_view::npos) break;
-    const auto value = nlohmann::json::parse(answer.substr(open, close - open + 1), nullptr, false);
-    if (!value.is_object()) continue;
-    const auto label = value.find("label");
-    const std::string name = label != value.end() && label->is_string() ? label->get<std::string>() : "";
-    if (const auto c = numbers(value, "bbox_2d", 4); !c.empty())
-      boxes.push_back({c[0], c[1], c[2], c[3], name});
-    else if (const auto p = numbers(value, "point_2d", 2); !p.empty())
-      boxes.push_back({p[0], p[1], p[0], p[1], name, true});
-  }
-  return boxes;
-}
 
 PixelBox to_pixels(const Box& box, int width, int height) {
   return {.left = pixel(std::min(box.left, box.right), width),

@@ -1,9 +1,10 @@
-// Boxes and points that a model writes into its answer, and drawing them on the picture.
+// Boxes and points in a picture: in its pixels, and drawn on it. grounding.h reads them out of an answer.
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "src/input/image.h"
@@ -12,14 +13,11 @@ namespace tarsier::chat {
 
 // x and y as the model gives them: 0..1000 of the picture's width and height.
 struct Box {
-  double left, top, right, bottom;
+  double left = 0, top = 0, right = 0, bottom = 0;
   std::string label;
-  bool point = false;  // left == right, top == bottom
+  bool point = false;          // left == right, top == bottom
+  std::optional<double> time;  // in a clip, seconds
 };
-
-// Every {"bbox_2d": [x0, y0, x1, y1], "label": ...} and {"point_2d": [x, y], ...} of the answer, in order.
-// What stands around them, and objects that are cut off or not of this form, are passed over.
-std::vector<Box> parse_boxes(std::string_view answer);
 
 struct PixelBox {
   int left, top, right, bottom;  // the last column and row are part of it

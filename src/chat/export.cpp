@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "src/chat/boxes.h"
+#include "src/chat/grounding.h"
 
 namespace tarsier::chat {
 namespace {
@@ -139,7 +139,7 @@ std::string to_html(const Dialogue& dialogue, std::string_view title) {
       out += "<details><summary>Thinking</summary>" + escaped(turn->thinking) + "</details>\n";
     out += escaped(turn->text);
     if (turn->role == Role::assistant) {
-      const std::vector<Box> boxes = parse_boxes(turn->text);
+      const std::vector<Box> boxes = parse_grounding(turn->text).boxes;
       const Picture* picture = boxes.empty() ? nullptr : picture_of_boxes(dialogue, *turn);
       if (picture != nullptr) out += "\n" + figure(*picture, boxes);
     }

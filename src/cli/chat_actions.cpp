@@ -8,9 +8,9 @@
 
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/base/output_file.h"
-#include "src/chat/boxes.h"
 #include "src/chat/dropped.h"
 #include "src/chat/export.h"
+#include "src/chat/grounding.h"
 #include "src/cli/chat_app.h"
 #include "src/input/video_frames.h"
 #include "src/terminal/clipboard.h"
@@ -240,7 +240,7 @@ void Chat::resolution(const std::string& arguments) {
 bool Chat::show_boxes() {
   const Turn* turn = dialogue_.last(Role::assistant);
   if (turn == nullptr) return false;
-  const std::vector<chat::Box> boxes = chat::parse_boxes(turn->text);
+  const std::vector<chat::Box> boxes = chat::parse_grounding(turn->text).boxes;
   const chat::Picture* picture = chat::picture_of_boxes(dialogue_, *turn);
   if (boxes.empty() || picture == nullptr || picture->bytes == nullptr) return false;
   Image image = pixels_of(*picture);
@@ -253,7 +253,7 @@ void Chat::save_boxes(const std::string& arguments) {
   const std::vector<std::string> paths = chat::path_words(arguments);
   core::require(paths.size() == 1, "/save-boxes wants the name of a PNG file");
   const Turn& turn = last_answer();
-  const std::vector<chat::Box> boxes = chat::parse_boxes(turn.text);
+  const std::vector<chat::Box> boxes = chat::parse_grounding(turn.text).boxes;
   core::require(!boxes.empty(), "the last answer holds no boxes or points");
   const chat::Picture* picture = chat::picture_of_boxes(dialogue_, turn);
   core::require(picture != nullptr && picture->bytes != nullptr, "there is no picture to draw them on");

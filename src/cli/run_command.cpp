@@ -13,7 +13,7 @@
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/base/output_file.h"
 #include "ggml-like-core/base/system_memory.h"
-#include "src/chat/boxes.h"
+#include "src/chat/grounding.h"
 #include "src/cli/commands.h"
 #include "src/cli/common_flags.h"
 #include "src/cli/sampling_flags.h"
@@ -103,7 +103,7 @@ nlohmann::json stats_json(const Session& session) {
 nlohmann::json save_boxes(const std::string& answer, const std::string& picture, const std::string& path,
                           const ImageOptions& options) {
   Image image = load_image(picture, options);
-  const auto boxes = chat::parse_boxes(answer);
+  const auto boxes = chat::parse_grounding(answer).boxes;
   chat::draw_boxes(image, boxes);
   const auto bytes = encode_png(image);
   core::OutputFile out(path, bytes.size());

@@ -1,4 +1,4 @@
-// Boxes out of what a model says, and frames on a picture.
+// Boxes in pixels, and frames on a picture.
 #include "src/chat/boxes.h"
 
 #include <gtest/gtest.h>
@@ -11,35 +11,7 @@
 namespace {
 
 using tarsier::chat::Box;
-using tarsier::chat::parse_boxes;
 using tarsier::chat::to_pixels;
-
-TEST(Boxes, are_read_from_the_models_answer) {
-  const auto boxes = parse_boxes(
-      R"([{"bbox_2d": [155, 124, 452, 590], "label": "orange star"}, {"bbox_2d": [544, 154.5, 900, 620], "label": "white square"}])");
-  ASSERT_EQ(boxes.size(), 2U);
-  EXPECT_EQ(boxes[0].label, "orange star");
-  EXPECT_EQ(boxes[0].left, 155);
-  EXPECT_EQ(boxes[0].bottom, 590);
-  EXPECT_EQ(boxes[1].top, 154.5);
-  EXPECT_EQ(boxes[1].label, "white square");
-}
-
-TEST(Boxes, may_stand_in_other_text_and_need_no_label) {
-  const auto boxes = parse_boxes("Here:\n```json\n{\"bbox_2d\": [1, 2, 3, 4]}\n```\nDone {really}.");
-  ASSERT_EQ(boxes.size(), 1U);
-  EXPECT_EQ(boxes[0].label, "");
-}
-
-TEST(Boxes, that_are_cut_off_or_not_boxes_are_passed_over) {
-  EXPECT_TRUE(parse_boxes("").empty());
-  EXPECT_TRUE(parse_boxes("A white star.").empty());
-  EXPECT_TRUE(parse_boxes(R"({"bbox_2d": [1, 2, 3], "label": "x"})").empty());
-  EXPECT_TRUE(parse_boxes(R"({"bbox_2d": [1, 2, "3", 4]})").empty());
-  EXPECT_TRUE(parse_boxes(R"({"bbox_2d": 7})").empty());
-  EXPECT_EQ(parse_boxes(R"([{"bbox_2d": [1, 2, 3, 4], "label": "a"}, {"bbox_2d": [54, 4)").size(), 1U);
-  EXPECT_EQ(parse_boxes(R"({"bbox_2d": [1, 2, 3, 4], "label": 5})").at(0).label, "");
-}
 
 TEST(Boxes, scale_from_thousandths_to_pixels_inside_the_picture) {
   const auto p = to_pixels({100, 250, 500, 1000, ""}, 200, 100);
@@ -90,12 +62,8 @@ TEST(Boxes, carry_their_label_inside_and_never_paint_outside_the_picture) {
   EXPECT_GT(painted("\xE6\x98\x9F", 0), painted("", 0));  // letters that the font lacks are question marks
 }
 
-TEST(Boxes, points_are_read_and_drawn) {
-  const auto points =
-      parse_boxes(R"([{"point_2d": [500, 500], "label": "p"}, {"point_2d": [1]}, {"point_2d": [0, 1000]}])");
-  ASSERT_EQ(points.size(), 2U);
-  EXPECT_TRUE(points[0].point);
-  EXPECT_EQ(points[0].label, "p");
+TEST(Boxes, points_are_discs) {
+  const std::vector<Box> points = {{500, 500, 500, 500, "p", true}, {0, 1000, 0, 1000, "", true}};
   tarsier::Image image{.width = 40, .height = 20, .rgb = std::vector<std::uint8_t>(40 * 20 * 3, 7)};
   tarsier::chat::draw_boxes(image, points);
   const auto pixel = [&](int x, int y) { return image.rgb[static_cast<std::size_t>(y * 40 + x) * 3]; };
