@@ -62,7 +62,8 @@ std::uint64_t available_memory(const std::string& root) {
     if (!unified && controllers != "memory") continue;
     // A group is held to the limits of all groups around it.
     while (true) {
-      const std::string folder = root + (unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory") + group;
+      std::string folder = root + (unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory");
+      folder += group;
       least = std::min(least, left_in_group(folder, unified));
       if (group.empty()) break;
       group.resize(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
