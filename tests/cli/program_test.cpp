@@ -158,7 +158,8 @@ TEST_F(Program, a_video_file_is_looked_at_as_transformers_does) {
       run("--json --video-markers outer --kv-type f32 --video " + folder + "frames.mp4" + greedy);
   ASSERT_EQ(fixture.code, 0) << fixture.err;
   const auto ids = json::parse(fixture.out)["ids"].get<std::vector<int>>();
-  auto expected = test::read_json(folder + "result.json")["greedy_ids"].get<std::vector<int>>();
+  auto expected =
+      test::read_json(TARSIER_SOURCE "/" + folder + "result.json")["greedy_ids"].get<std::vector<int>>();
   ASSERT_GE(expected.size(), ids.size());
   expected.resize(ids.size());
   EXPECT_EQ(ids, expected);
