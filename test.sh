@@ -67,12 +67,15 @@ if build release; then tests release; fi
 if ! $quick; then
   fast='^(base|quant|gguf|graph|input|model|convert)\.'
 
+  # The release tests took the kernels that this machine chooses; what depends on others is in the room "run".
+  chosen=$(build/tarsier --version | sed -E 's/.*\(kernels ([a-z0-9_]+);.*/\1/')
   for source in ggml-like-core/kernels/isa/*.cpp; do
     isa=$(basename "$source" .cpp)
+    if [ "$isa" = "$chosen" ] && [ -z "${TARSIER_ISA:-}" ]; then continue; fi
     step "the engine with TARSIER_ISA=$isa"
     if why=$(TARSIER_ISA=$isa build/tarsier --version 2>&1); then
       # Without those that go through all tables themselves.
-      TARSIER_ISA=$isa tests release -R '^(run|cli)\.' -E 'every_kernel_table|do_not_change_a_bit|Quantized|Sampler'
+      TARSIER_ISA=$isa tests release -R '^run\.' -E 'every_kernel_table|do_not_change_a_bit|Quantized|Sampler'
     else
       skipped=$((skipped + 1)); echo "did not run: $why"
     fi
