@@ -40,6 +40,6 @@ for model in tiny-vl-dense tiny-vl-moe; do
 done
 
 say "Boxes"
-ask tiny-vl-dense --image $pictures/two-shapes.png --save-boxes $out/boxes.png "Locate every shape."
+ask tiny-vl-dense --image $pictures/two-shapes.png --boxes $out/boxes.png "Locate every shape."
 
 say "The picture with its boxes is $out/boxes.png. The program is build/tarsier; README.md tells how to use it with a real model."

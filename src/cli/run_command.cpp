@@ -11,15 +11,13 @@
 #include <vector>
 
 #include "ggml-like-core/base/error.h"
-#include "ggml-like-core/base/output_file.h"
 #include "ggml-like-core/base/system_memory.h"
-#include "src/chat/grounding.h"
+#include "src/cli/answer_boxes.h"
 #include "src/cli/commands.h"
 #include "src/cli/common_flags.h"
 #include "src/cli/sampling_flags.h"
 #include "src/cli/terminal.h"
 #include "src/engine.h"
-#include "src/input/image.h"
 
 namespace tarsier::cli {
 namespace {
@@ -30,7 +28,8 @@ struct RunFlags {
   std::unique_ptr<SamplingFlags> sampling;
   std::vector<std::string> images, videos;
   std::vector<ContentPart> media;  // both, in the order given
-  std::string system, prompt, messages, save_boxes;
+  std::string system, prompt, messages;
+  BoxesFlags boxes;
   std::vector<std::string> stop;
   int max_tokens = 1024;
   bool speculate = true;
@@ -99,27 +98,6 @@ nlohmann::json stats_json(const Session& session) {
           {"file_memory_bytes", memory.files}};
 }
 
-// Draws the answer's boxes on the picture and says where they are.
-nlohmann::json save_boxes(const std::string& answer, const std::string& picture, const std::string& path,
-                          const ImageOptions& options) {
-  Image image = load_image(picture, options);
-  const auto boxes = chat::parse_grounding(answer).boxes;
-  chat::draw_boxes(image, boxes);
-  const auto bytes = encode_png(image);
-  core::OutputFile out(path, bytes.size());
-  out.append(bytes);
-  out.commit();
-  nlohmann::json rows = nlohmann::json::array();
-  for (const chat::Box& box : boxes) {
-    const chat::PixelBox p = chat::to_pixels(box, image.width, image.height);
-    note(fmt::format("{}: {} at {},{} .. {},{}", path, box.label.empty() ? "box" : box.label, p.left, p.top,
-                     p.right, p.bottom));
-    rows.push_back({{"label", box.label}, {"pixels", {p.left, p.top, p.right, p.bottom}}});
-  }
-  if (boxes.empty()) note(path + ": the answer holds no boxes");
-  return rows;
-}
-
 std::vector<ContentPart> media_in_order(const CLI::App& command, const RunFlags& flags) {
   std::vector<ContentPart> media;
   auto image = flags.images.begin();
@@ -149,9 +127,9 @@ void check_usage(const RunFlags& flags) {
   const bool piped_prompt = flags.messages.empty() && (!flags.prompt_given || flags.prompt == "-");
   refuse(piped + (piped_prompt ? 1 : 0) > 1 && piped > 0, "--image",
          "- is standard input, which can be read once: give one picture so, and the question with --prompt");
-  refuse(piped > 0 && !flags.save_boxes.empty(), "--save-boxes",
-         "wants a picture that can be read again, not -");
-  refuse(!flags.save_boxes.empty() && flags.images.size() != 1, "--save-boxes", "wants exactly one --image");
+  const bool draws = !flags.boxes.files().empty();
+  refuse(draws && flags.images.size() != 1, "--boxes", "wants exactly one --image to draw on");
+  refuse(draws && piped > 0, "--boxes", "wants a picture that can be read again to draw on, not -");
 }
 
 int run(const RunFlags& flags) {
@@ -170,24 +148,27 @@ int run(const RunFlags& flags) {
   Session session(
       model, session_options(flags.session, prompt.ids.size() + static_cast<std::size_t>(flags.max_tokens)));
 
+  const bool one_object = flags.json || flags.boxes.json();
   const PieceCallback stream = [](std::string_view piece) { print(piece); };
-  const GenerateResult result = generate(session, prompt, options, flags.json ? PieceCallback{} : stream,
+  const GenerateResult result = generate(session, prompt, options, one_object ? PieceCallback{} : stream,
                                          {.progress = &bar, .cancel = cancel});
-  if (!flags.json) print("\n");
-  nlohmann::json boxes;
-  if (!flags.save_boxes.empty() && result.finish != FinishReason::cancelled)
-    boxes = save_boxes(result.text, flags.images.front(), flags.save_boxes, flags.prompt_form.image);
-  if (flags.json) {
-    nlohmann::json out = {{"text", result.text},
-                          {"ids", result.ids},
-                          {"finish", name_of(result.finish)},
-                          {"seed", options.sampling->seed},
-                          {"stats", stats_json(session)}};
-    if (!boxes.is_null()) out["boxes"] = boxes;
+  if (!one_object) print("\n");
+  const chat::Grounding found =
+      flags.boxes.to.empty() ? chat::Grounding{} : chat::parse_grounding(result.text);
+  if (result.finish != FinishReason::cancelled)
+    for (const std::string& path : flags.boxes.files())
+      draw_boxes(found, flags.images.front(), flags.prompt_form.image, path);
+  if (one_object) {
+    nlohmann::ordered_json out = {{"text", result.text}};
+    if (flags.json)
+      out.update({{"ids", result.ids},
+                  {"finish", name_of(result.finish)},
+                  {"seed", options.sampling->seed},
+                  {"stats", stats_json(session)}});
+    if (!flags.boxes.to.empty()) out.update(boxes_json(found, prompt));
     print(out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-  } else {
-    note(stats_line(session, result.finish));
   }
+  if (!flags.json) note(stats_line(session, result.finish));
   return result.finish == FinishReason::cancelled ? kInterrupted : kOk;
 }
 
@@ -225,10 +206,7 @@ void add_run_command(CLI::App& app, Action& action) {
                     "Print one JSON object (text, ids, finish, stats) when the answer is whole");
   command->add_flag("--raw", flags->raw,
                     "No chat template: the prompt as it is, with a <|image_pad|> for each picture");
-  command
-      ->add_option("--save-boxes", flags->save_boxes,
-                   "Draw the answer's bbox_2d boxes on the picture into this PNG file")
-      ->type_name("FILE");
+  add_boxes_flag(*command, flags->boxes);
   flags->sampling = std::make_unique<SamplingFlags>(*command);
   add_prompt_flags(*command, flags->prompt_form);
   add_session_flags(*command, flags->session);
@@ -238,7 +216,7 @@ void add_run_command(CLI::App& app, Action& action) {
       "  tarsier run -m model.gguf --image cat.jpg --prompt 'What is this?'\n"
       "  tarsier run -m model.gguf --image a.png --image b.png --prompt 'What changed?' --temperature 0\n"
       "  tarsier run -m model.gguf --video walk.mp4 --start 0:30 --end 1:00 --prompt 'What happens?'\n"
-      "  tarsier run -m model.gguf --image street.jpg --prompt 'Locate every car.' --save-boxes boxes.png\n"
+      "  tarsier run -m model.gguf --image street.jpg --prompt 'Locate every car.' --boxes boxes.png\n"
       "  tarsier run -m model.gguf --messages conversation.json --json\n"
       "  echo 'Tell me a joke.' | tarsier run -m model.gguf\n"
       "\nCtrl-C ends the answer and keeps what is printed; a second one leaves at once.");

@@ -203,7 +203,7 @@ TEST_F(Program, the_same_seed_gives_the_same_answer) {
 
 TEST_F(Program, boxes_of_the_answer_are_drawn_on_the_picture) {
   const std::string png = file("boxes.png");
-  const Output o = run(std::string(kPicture) + " --json --prompt 'Locate every shape.' --save-boxes " + png);
+  const Output o = run(std::string(kPicture) + " --json --prompt 'Locate every shape.' --boxes " + png);
   ASSERT_EQ(o.code, 0) << o.err;
   const json j = json::parse(o.out);
   ASSERT_EQ(j["boxes"].size(), 2U);
@@ -218,6 +218,26 @@ TEST_F(Program, boxes_of_the_answer_are_drawn_on_the_picture) {
     EXPECT_EQ(drawn.rgb[at], tarsier::chat::box_colour(i)[0]);
     EXPECT_EQ(drawn.rgb[at + 2], tarsier::chat::box_colour(i)[2]);
   }
+}
+
+TEST_F(Program, boxes_of_the_answer_are_one_json_document_in_pixels_of_the_picture) {
+  const Output o = run(std::string(kPicture) + " --prompt 'Locate every shape.' --boxes json --save-boxes " +
+                       file("both.png"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json j = json::parse(o.out);
+  EXPECT_EQ(j["width"], 128);
+  EXPECT_EQ(j["height"], 96);
+  ASSERT_EQ(j["boxes"].size(), 2U);
+  for (const json& box : j["boxes"]) {
+    const auto model = box["bbox_2d"].get<std::vector<double>>();
+    const auto pixels = box["pixels"].get<std::vector<double>>();
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(pixels[i], model[i] / 1000 * (i % 2 == 0 ? 128 : 96), 1);
+  }
+  EXPECT_TRUE(j["points"].empty());
+  EXPECT_TRUE(j["events"].empty());
+  EXPECT_FALSE(j.contains("stats"));
+  EXPECT_THAT(o.err, HasSubstr("both.png: yellow cross at "));
+  EXPECT_THAT(o.err, HasSubstr("tok/s"));
 }
 
 TEST_F(Program, a_conversation_with_a_clip_comes_from_a_messages_file) {
@@ -411,6 +431,7 @@ TEST_F(Program, a_wrong_command_line_is_code_2) {
       "tarsier run -m x --raw --system y --prompt z",
       "tarsier run -m x --messages a.json --prompt z",
       "tarsier run -m x --save-boxes b.png --prompt z",
+      "tarsier run -m x --image - --boxes b.png --prompt z",
       "tarsier run -m x --video-markers sideways --prompt z",
       "tarsier convert models/tiny-vl-dense",
       "tarsier quantize x.gguf -o y.gguf",
