@@ -40,7 +40,7 @@ struct RunHooks {
   const std::atomic<bool>* cancel = nullptr;  // looked at between operations
   std::function<void(const ValueInfo&, const void*)>
       observe;                                // after an operation, each output; inputs before the first one
-  std::function<void(double work)> progress;  // work done so far, in op_work units; often
+  std::function<void(double work)> progress;  // after each operation: work so far, in op_work units
   bool fetch_experts =
       false;  // weights do not all fit in memory: ask for routed experts before they are read
 };

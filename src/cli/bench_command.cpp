@@ -20,6 +20,7 @@
 #include "ggml-like-core/kernels/select.h"
 #include "src/cli/commands.h"
 #include "src/cli/common_flags.h"
+#include "src/cli/picture_plan.h"
 #include "src/cli/terminal.h"
 #include "src/engine.h"
 #include "src/model/loaded_model.h"
@@ -112,21 +113,6 @@ double seconds_of(const Body& body) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-struct ImageSize {
-  int width, height;
-};
-
-// "1024x768".
-ImageSize image_size(const std::string& text) {
-  ImageSize size{};
-  int used = 0;
-  const bool read = std::sscanf(text.c_str(), "%6dx%6d%n", &size.width, &size.height, &used) == 2 &&
-                    static_cast<std::size_t>(used) == text.size();
-  core::require(read && size.width > 0 && size.height > 0, "--image: found ", text,
-                ", wanted WIDTHxHEIGHT in pixels, such as 1024x768");
-  return size;
-}
-
 // Everything that is measured with one model.
 class Bench {
  public:
@@ -136,7 +122,7 @@ class Bench {
         model_(open_model(flags.session, Fetch::text)),
         table_(&core::selected_table()) {
     if (!flags.image.empty()) {
-      size_ = image_size(flags.image);
+      size_ = picture_size("--image", flags.image);
       grid_ = image_grid(model_->config().processor, size_->height, size_->width);
     }
     options_ = Timeline::resolve(model_->loaded(),
@@ -200,7 +186,7 @@ class Bench {
   SessionOptions options_;
   const core::KernelTable* table_;
   int threads_ = 0;
-  std::optional<ImageSize> size_;
+  std::optional<Size> size_;
   std::mt19937 random_{1};
   MachineLimits limits_;
   std::optional<Measured> prompt_, generate_, image_, first_token_;

@@ -16,6 +16,7 @@
 #include "ggml-like-core/quant/formats.h"
 #include "src/cli/commands.h"
 #include "src/cli/common_flags.h"
+#include "src/cli/picture_plan.h"
 #include "src/cli/terminal.h"
 #include "src/engine.h"
 
@@ -29,6 +30,7 @@ constexpr std::size_t kShownText = 100;    // bytes of a string
 
 struct InspectFlags {
   SessionFlags session;
+  std::string image;
   bool plan = false;
   bool tensors = false;
   bool json = false;
@@ -129,6 +131,52 @@ Opened try_open(const SessionFlags& flags) {
   }
 }
 
+// Of a picture of --image.
+struct PictureReport {
+  PictureNeed need;
+  double seconds = 0;
+  std::uint64_t free = 0;
+};
+PictureReport picture_report(const LoadedModel& model, const InspectFlags& flags) {
+  Runner runner(flags.session.threads, "");
+  const EncodeSpeed speed = measure_encode_speed(model, runner);  // refuses a model without a tower
+  PictureReport out{
+      .need = picture_need(model, runner, model.config.processor, picture_size("--image", flags.image)),
+      .free = memory_for_pictures()};
+  out.seconds = encode_seconds(model, speed, out.need.patches, 1);
+  return out;
+}
+
+json picture_json(const PictureReport& report) {
+  const PictureNeed& need = report.need;
+  return {{"width", need.original.width},
+          {"height", need.original.height},
+          {"seen_width", need.resized.width},
+          {"seen_height", need.resized.height},
+          {"patches", need.patches},
+          {"tokens", need.tokens},
+          {"seconds", report.seconds},
+          {"memory",
+           {{"resize", need.resize_bytes},
+            {"patches", need.patch_bytes},
+            {"run", need.run_bytes},
+            {"rows", need.row_bytes},
+            {"peak", need.peak()}}},
+          {"free", report.free}};
+}
+
+std::string picture_text(const PictureReport& report) {
+  const PictureNeed& need = report.need;
+  const auto row = [](const char* name, std::uint64_t bytes) {
+    return fmt::format("  {:<12} {:>10}\n", name, bytes_text(static_cast<double>(bytes)));
+  };
+  const bool fits = need.peak() <= report.free;
+  return fmt::format("\nPicture {}\n", plan_text("of", need, report.seconds)) +
+         row("resizing", need.resize_bytes) + row("patches", need.patch_bytes) +
+         row("encoding", need.run_bytes) + row("rows", need.row_bytes) + row("at most", need.peak()) +
+         row(fits ? "free" : "only free", report.free);
+}
+
 json part_json(const Part& part) {
   return {{"weights", part.weights}, {"bytes", part.bytes}, {"bits_per_weight", part.bits_per_weight()}};
 }
@@ -160,6 +208,7 @@ json to_json(const Files& files, const Opened& opened, const InspectFlags& flags
                      {"prompt_plan", need.prompt_plan},
                      {"decode_plan", need.decode_plan},
                      {"total", need.total()}};
+    if (!flags.image.empty()) out["image"] = picture_json(picture_report(opened.model->loaded(), flags));
   } else {
     out["error"] = opened.error;
   }
@@ -199,6 +248,8 @@ std::string to_text(const Files& files, const Opened& opened, const InspectFlags
                           core::to_text(t.shape()), bytes_text(static_cast<double>(t.bytes)));
   }
   if (opened.model != nullptr) text += memory_text(*opened.model, flags);
+  if (opened.model != nullptr && !flags.image.empty())
+    text += picture_text(picture_report(opened.model->loaded(), flags));
   text += fmt::format("\nKernels: {}; processor: {}\n", core::selected_table().name,
                       core::cpu_features_text(core::cpu_features()));
   if (opened.model != nullptr && flags.plan) text += "\nPlan of one token\n" + plan_text(*opened.model, 1);
@@ -231,12 +282,17 @@ void add_inspect_command(CLI::App& app, Action& action) {
   command->add_flag("--tensors", flags->tensors, "List every tensor with type, shape and size");
   command->add_flag("--plan", flags->plan,
                     "List the operations of one token and of an image, with their places in memory");
+  command
+      ->add_option("--image", flags->image,
+                   "Say what encoding a picture of this size will take: tokens, memory, seconds")
+      ->type_name("WxH");
   command->add_flag("--json", flags->json, "Print everything as one JSON object");
   add_session_flags(*command, flags->session);
   command->footer(
       "Examples:\n"
       "  tarsier inspect model.gguf\n"
       "  tarsier inspect model.gguf --context 32768 --kv-type bf16\n"
+      "  tarsier inspect model.gguf --image 4000x3000\n"
       "  tarsier inspect model.gguf --json --tensors");
   command->callback([flags, &action] { action = [flags] { return inspect(*flags); }; });
 }

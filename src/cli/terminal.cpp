@@ -103,6 +103,11 @@ std::string duration_text(double seconds) {
   return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
 }
 
+std::string about_text(double seconds) {
+  return seconds < 0.95 ? fmt::format("about {:.1f} s", std::max(seconds, 0.1))
+                        : "about " + duration_text(seconds);
+}
+
 void ProgressBar::progress(std::string_view step, double done, double total) {
   if (!shown_) return;
   const auto now = Clock::now();

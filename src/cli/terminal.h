@@ -33,6 +33,8 @@ std::string guesses_text(int proposed, int accepted);
 
 // "4 s", "2 min 05 s".
 std::string duration_text(double seconds);
+// "about 0.4 s", "about 4 s": of an estimate.
+std::string about_text(double seconds);
 
 // A bar on standard error with the time that is left. Nothing where standard error is no terminal; nothing
 // for steps shorter than 0.3 s. For one thread at a time.

@@ -184,7 +184,8 @@ void check_image(const Image& image) {
 
 Patches empty_patches(const ProcessorConfig& c, Grid grid, Size resized) {
   const std::int64_t patch_values = std::int64_t{3} * c.temporal_patch_size * c.patch_size * c.patch_size;
-  return {core::BigVector<float>(static_cast<std::size_t>(grid.patches() * patch_values)), grid, resized};
+  return {core::BigVector<float>(static_cast<std::size_t>(grid.patches() * patch_values)), grid, resized,
+          false};
 }
 
 }  // namespace
@@ -241,6 +242,7 @@ Patches image_patches(const ProcessorConfig& config, const Image& image) {
   check_image(image);
   const Size size = image_size(config, image.height, image.width);
   Patches out = empty_patches(config, grid_of(config, 1, size), size);
+  out.still = true;
   const Levels levels = level_values(config);
   put_frame(out.values.data(), config, levels, image, size, 0, config.temporal_patch_size);
   return out;

@@ -72,6 +72,7 @@ struct Patches {
   core::BigVector<float> values;  // [t*h*w][channel, time, row, column], patches in merge-block order
   Grid grid;
   Size resized{};
+  bool still = false;  // a picture, so that all times of a patch are the same
 };
 
 // The grid that image_patches and video_patches will give for pictures of this size. Errors as theirs.

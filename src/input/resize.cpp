@@ -160,4 +160,10 @@ Image resize_bicubic(const Image& image, int height, int width) {
   return out;
 }
 
+std::uint64_t resize_bytes(int from_height, int from_width, int width) {
+  const auto bytes = [](std::int64_t h, std::int64_t w) { return static_cast<std::uint64_t>(3 * h * w); };
+  const std::uint64_t narrowed = from_width == width ? 0 : bytes(from_height, width);
+  return bytes(from_height, from_width) + narrowed;
+}
+
 }  // namespace tarsier

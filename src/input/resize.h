@@ -47,4 +47,7 @@ core::ThreadTeam picture_team(const Image& image);
 
 Image resize_bicubic(const Image& image, int height, int width);
 
+// Bytes of a Resizer and its picture; each thread has some rows beside them.
+std::uint64_t resize_bytes(int from_height, int from_width, int width);
+
 }  // namespace tarsier

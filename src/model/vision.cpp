@@ -108,16 +108,26 @@ VisionInputs make_vision_inputs(const VisionConfig& c, std::span<const Patches* 
   const int side = c.position_side();
   const int merge = c.spatial_merge_size;
   const auto half_patch = static_cast<std::size_t>(c.patch_size) * static_cast<std::size_t>(c.patch_size);
-  in.pixels.resize(static_cast<std::size_t>(c.temporal_patch_size));
+  const auto temporal = static_cast<std::size_t>(c.temporal_patch_size);
+  const bool still = std::all_of(media.begin(), media.end(), [](const Patches* m) { return m->still; });
+  in.pixels.resize(still ? 1 : temporal);
+  std::size_t n = 0;
+  for (const Patches* m : media) n += static_cast<std::size_t>(m->grid.patches());
+  // Room once: what grows step by step takes up to three times its size.
+  for (auto& half : in.pixels) half.reserve(n * static_cast<std::size_t>(c.patch_values()));
+  in.position_index.reserve(4 * n);
+  in.position_weight.reserve(4 * n);
+  in.rope_cos.reserve(n * static_cast<std::size_t>(c.head_dim()));
+  in.rope_sin.reserve(n * static_cast<std::size_t>(c.head_dim()));
   in.segments.push_back(0);
   for (const Patches* m : media) {
     const Grid g = m->grid;
     // values: [patch][channel][time][row][column] -> by time, [patch][channel][row][column]
-    const auto temporal = static_cast<std::size_t>(c.temporal_patch_size);
-    for (std::size_t at = 0, i = 0; at < m->values.size(); at += half_patch, ++i) {
+    for (std::size_t at = 0, time = 0; at < m->values.size();
+         at += half_patch, time = (time + 1) % temporal) {
+      if (time >= in.pixels.size()) continue;
       const auto begin = m->values.begin() + static_cast<std::ptrdiff_t>(at);
-      auto& half = in.pixels[i % temporal];
-      half.insert(half.end(), begin, begin + static_cast<std::ptrdiff_t>(half_patch));
+      in.pixels[time].insert(in.pixels[time].end(), begin, begin + static_cast<std::ptrdiff_t>(half_patch));
     }
     for (int t = 0; t < g.t; ++t) {
       for (int i = 0; i < g.h * g.w;
@@ -149,6 +159,24 @@ VisionInputs make_vision_inputs(const VisionConfig& c, std::span<const Patches* 
     }
   }
   return in;
+}
+
+std::uint64_t vision_inputs_bytes(const VisionConfig& c, std::int64_t n_patches, bool still) {
+  const std::int64_t pixels = std::int64_t{c.patch_values()} * (still ? 1 : c.temporal_patch_size);
+  const std::int64_t positions =
+      8 + std::int64_t{2} * c.head_dim();  // rows and weights of the table; cos and sin
+  return static_cast<std::uint64_t>(n_patches * (pixels + positions)) * sizeof(float);
+}
+
+core::Bindings bind(const VisionPlan& plan, const VisionInputs& in) {
+  core::Bindings bindings;
+  for (std::size_t t = 0; t < plan.pixels.size(); ++t) bindings.bind(plan.pixels[t], in.pixels_at(t));
+  bindings.bind(plan.position_index, in.position_index.data());
+  bindings.bind(plan.position_weight, in.position_weight.data());
+  bindings.bind(plan.rope_cos, in.rope_cos.data());
+  bindings.bind(plan.rope_sin, in.rope_sin.data());
+  bindings.bind(plan.segments, in.segments.data());
+  return bindings;
 }
 
 }  // namespace tarsier

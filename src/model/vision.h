@@ -2,11 +2,12 @@
 // Reads beside transformers' modeling_qwen3_vl.py, class Qwen3VLVisionModel.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "ggml-like-core/graph/plan.h"
+#include "ggml-like-core/graph/backend.h"
 #include "src/input/processor.h"
 #include "src/model/weights.h"
 
@@ -31,14 +32,19 @@ VisionPlan make_vision_plan(const VisionConfig& config, const Weights& weights, 
 
 // What the plan's inputs hold for these pictures and clips, one after another.
 struct VisionInputs {
-  std::vector<std::vector<float>> pixels;  // by temporal position
+  std::vector<std::vector<float>> pixels;  // by temporal position; of still pictures alone one, for all
   std::vector<std::int32_t> position_index;
   std::vector<float> position_weight;
   std::vector<float> rope_cos, rope_sin;
   std::vector<std::int32_t> segments;
+  const float* pixels_at(std::size_t time) const { return pixels[std::min(time, pixels.size() - 1)].data(); }
   int n_patches() const { return static_cast<int>(position_index.size() / 4); }
   int n_segments() const { return static_cast<int>(segments.size()) - 1; }
 };
 VisionInputs make_vision_inputs(const VisionConfig& config, std::span<const Patches* const> media);
+// Bytes of what they hold for so many patches. still: of pictures, not of clips.
+std::uint64_t vision_inputs_bytes(const VisionConfig& config, std::int64_t n_patches, bool still);
+// in must outlive the bindings.
+core::Bindings bind(const VisionPlan& plan, const VisionInputs& in);
 
 }  // namespace tarsier

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "src/model/vision.h"
+#include "src/run/encode_need.h"
 
 namespace tarsier {
 namespace {
@@ -140,16 +141,16 @@ bool MediaEncoder::encode_batch(std::span<const MediaItem> items, std::span<cons
                                 const std::function<void(double)>& progress, std::vector<Rows>& out) const {
   const VisionConfig& config = model_->config.vision;
   std::vector<const Patches*> media;
-  for (const std::size_t i : todo) media.push_back(items[i].patches);
+  std::int64_t n_patches = 0;
+  bool still = true;
+  for (const std::size_t i : todo) {
+    media.push_back(items[i].patches);
+    n_patches += items[i].patches->grid.patches();
+    still = still && items[i].patches->still;
+  }
+  require_memory(*model_, runner, n_patches, still);
   const VisionInputs in = make_vision_inputs(config, media);
   const VisionPlan plan = make_vision_plan(config, model_->weights, in.n_patches(), in.n_segments());
-  core::Bindings bindings;
-  for (std::size_t t = 0; t < plan.pixels.size(); ++t) bindings.bind(plan.pixels[t], in.pixels[t].data());
-  bindings.bind(plan.position_index, in.position_index.data());
-  bindings.bind(plan.position_weight, in.position_weight.data());
-  bindings.bind(plan.rope_cos, in.rope_cos.data());
-  bindings.bind(plan.rope_sin, in.rope_sin.data());
-  bindings.bind(plan.segments, in.segments.data());
   ValueNamer namer;
   if (control.values != nullptr)
     namer = [&](const core::ValueInfo& info, const void* data) {
@@ -157,7 +158,7 @@ bool MediaEncoder::encode_batch(std::span<const MediaItem> items, std::span<cons
           std::string_view(info.name).substr(info.name.find('.'));  // behind "vision"
       report_value(control, "vision." + std::string(modality) + std::string(rest), false, info, data);
     };
-  if (!runner.run(plan.plan, bindings, control, progress, namer)) return false;
+  if (!runner.run(plan.plan, bind(plan, in), control, progress, namer)) return false;
 
   std::vector<core::Value> features{plan.merger};
   features.insert(features.end(), plan.deepstack.begin(), plan.deepstack.end());

@@ -54,7 +54,7 @@ class MediaEncoder {
 
   // Rows of each item, in order; items already known cost nothing. Small items share a run. Empty when
   // cancelled; what was encoded before that is known. modality: "image" or "video", for observers; watching
-  // encodes everything anew in one run.
+  // encodes everything anew in one run. Error: more memory wanted than is free.
   std::vector<std::shared_ptr<const MediaRows>> encode(std::span<const MediaItem> items,
                                                        std::string_view modality, Runner& runner,
                                                        const RunControl& control);

@@ -1,5 +1,6 @@
 #include "src/run/runner.h"
 
+#include <chrono>
 #include <exception>
 #include <vector>
 
@@ -12,12 +13,7 @@ Runner::Runner(int threads, const std::string& isa, bool blas)
 
 bool Runner::run(const core::Plan& plan, const core::Bindings& bindings, const RunControl& control,
                  const std::function<void(double)>& progress, const ValueNamer& namer) {
-  const std::uint64_t need = bytes(plan);
-  if (memory_.size() < need) {
-    memory_ = {};
-    memory_ = core::AlignedBuffer(need);
-    memory_.want_large_pages();  // a picture's first run would spend a twentieth of its time on page faults
-  }
+  make_room(plan);
   core::RunHooks hooks;
   hooks.cancel = control.cancel;
   hooks.fetch_experts = fetch_experts_;
@@ -45,6 +41,30 @@ bool Runner::run(const core::Plan& plan, const core::Bindings& bindings, const R
   const bool finished = backend_.run(plan, bindings, memory_.bytes(), hooks);
   if (failure) std::rethrow_exception(failure);
   return finished;
+}
+
+void Runner::make_room(const core::Plan& plan) {
+  const std::uint64_t need = bytes(plan);
+  if (memory_.size() >= need) return;
+  memory_ = {};
+  memory_ = core::AlignedBuffer(need);
+  memory_.want_large_pages();  // a picture's first run would spend a twentieth of its time on page faults
+}
+
+std::vector<double> Runner::seconds_of_nodes(const core::Plan& plan, const core::Bindings& bindings) {
+  using Clock = std::chrono::steady_clock;
+  make_room(plan);
+  std::vector<double> seconds;
+  seconds.reserve(plan.graph.nodes.size());
+  Clock::time_point last = Clock::now();
+  core::RunHooks hooks;
+  hooks.progress = [&](double) {
+    const Clock::time_point now = Clock::now();
+    seconds.push_back(std::chrono::duration<double>(now - last).count());
+    last = now;
+  };
+  backend_.run(plan, bindings, memory_.bytes(), hooks);
+  return seconds;
 }
 
 void report_value(const RunControl& control, std::string_view name, bool tokens, const core::ValueInfo& info,

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ggml-like-core/backend/cpu/cpu_backend.h"
 #include "ggml-like-core/base/buffer.h"
@@ -24,6 +25,10 @@ class Runner {
   std::uint64_t bytes(const core::Plan& plan) const {
     return plan.arena_bytes + backend_.workspace_bytes(plan);
   }
+  // What the memory of earlier runs has of these bytes.
+  std::uint64_t held() const { return memory_.size(); }
+  // Runs plan, and measures each of its operations: seconds, in the order of its nodes.
+  std::vector<double> seconds_of_nodes(const core::Plan& plan, const core::Bindings& bindings);
   // The model is larger than memory: routed experts are fetched ahead.
   void fetch_experts(bool on) { fetch_experts_ = on; }
   // Runs plan; progress(share) gets 0 .. 1. False: cancelled. What namer throws is thrown again here, after
@@ -38,6 +43,8 @@ class Runner {
   int threads() const { return backend_.threads(); }
 
  private:
+  void make_room(const core::Plan& plan);
+
   core::CpuBackend backend_;
   core::AlignedBuffer memory_;
   bool fetch_experts_ = false;

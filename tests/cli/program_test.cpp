@@ -240,6 +240,21 @@ TEST_F(Program, boxes_of_the_answer_are_one_json_document_in_pixels_of_the_pictu
   EXPECT_THAT(o.err, HasSubstr("tok/s"));
 }
 
+TEST_F(Program, inspect_says_what_encoding_a_picture_takes) {
+  const std::string command = "tarsier inspect " + model() + " --image 640x480 ";
+  const Output o = test::run(command);
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, ContainsRegex("Picture of 640x480 -> 160x96, 15 tokens, about [^,]* s, [0-9.]+ MB"));
+  const Output as_json = test::run(command + "--json");
+  const json image = json::parse(as_json.out)["image"];
+  EXPECT_EQ(image["tokens"], 15);
+  EXPECT_EQ(image["seen_width"], 160);
+  EXPECT_EQ(image["seen_height"], 96);
+  EXPECT_GT(image["seconds"], 0);
+  EXPECT_GT(image["memory"]["peak"], image["memory"]["run"]);
+  EXPECT_EQ(test::run("tarsier inspect " + model() + " --image 640").code, 1);
+}
+
 TEST_F(Program, a_conversation_with_a_clip_comes_from_a_messages_file) {
   const Output o = run("--messages examples/pictures/clip.json");
   EXPECT_EQ(o.code, 0) << o.err;

@@ -1,0 +1,65 @@
+// What encoding a picture takes, known before anything is done: its size in tokens, memory from the plan of
+// operations, seconds from a short measurement. The largest picture that memory and time allow.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "src/input/processor.h"
+#include "src/model/loaded_model.h"
+#include "src/run/runner.h"
+
+namespace tarsier {
+
+// How fast this machine encodes with one model.
+struct EncodeSpeed {
+  double products = 0;   // of matrices: multiplications and additions a second
+  double attention = 0;  // the same of attention
+  double others = 0;     // bytes that the other operations write, a second
+  double patches = 0;    // whose positions and pixels are laid out, a second
+};
+// Runs one block of the tower on random pixels, twice: some tenths of a second. Error: the model has no
+// vision tower.
+EncodeSpeed measure_encode_speed(const LoadedModel& model, Runner& runner);
+// Of one run of the vision tower.
+double encode_seconds(const LoadedModel& model, const EncodeSpeed& speed, std::int64_t n_patches,
+                      std::int64_t n_segments);
+
+// Free memory that a picture may take: a little is left to everything else.
+std::uint64_t memory_for_pictures();
+
+// Bytes of one run of the vision tower, beside weights, the patches that go in and the rows that are kept:
+// what the plan's inputs and values and the kernels' scratch take.
+std::uint64_t run_bytes(const LoadedModel& model, const Runner& runner, std::int64_t n_patches, bool still);
+
+// Error where a run wants more memory than is free: both numbers, and the most tokens that fit.
+void require_memory(const LoadedModel& model, const Runner& runner, std::int64_t n_patches, bool still,
+                    std::uint64_t free = memory_for_pictures());
+
+// Of a still picture.
+struct PictureNeed {
+  Size original{}, resized{};
+  std::int64_t patches = 0, tokens = 0;
+  std::uint64_t resize_bytes = 0;  // most at once while it is resized and cut into patches
+  std::uint64_t patch_bytes = 0;   // of the patches
+  std::uint64_t run_bytes = 0;
+  std::uint64_t row_bytes = 0;  // of what the text model reads
+  // Most at once of the process's own memory, weights left out.
+  std::uint64_t peak() const;
+};
+PictureNeed picture_need(const LoadedModel& model, const Runner& runner, const ProcessorConfig& processor,
+                         Size original);
+
+// What a picture may take.
+struct Allowed {
+  std::uint64_t bytes = 0;
+  std::optional<double> seconds;  // with speed
+  EncodeSpeed speed;
+};
+// The limits, max_pixels made smaller, with which a picture of this size is the largest that is allowed.
+// Nothing: not even the smallest is.
+std::optional<PixelLimits> fitting_limits(const LoadedModel& model, const Runner& runner,
+                                          const ProcessorConfig& processor, Size original,
+                                          const Allowed& allowed);
+
+}  // namespace tarsier
