@@ -31,6 +31,7 @@ Prompt Model::raw_prompt(const std::string& text, const std::vector<std::string>
 
 Conversation question(std::string text, const std::vector<std::string>& image_paths, std::string system) {
   std::vector<ContentPart> media;
+  media.reserve(image_paths.size());
   for (const std::string& path : image_paths)
     media.push_back({.kind = ContentPart::Kind::image, .image = path});
   return question_about(std::move(media), std::move(text), std::move(system));
