@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -265,6 +266,7 @@ TEST_F(ChatWindow, a_picture_is_encoded_while_its_question_is_typed) {
   Window w(chat("", "TARSIER_ISA=scalar"));
   w.wait_for("Ctrl-D leaves");
   ask(w, "/image " + std::string(kPicture), "two-shapes.png 128x96");
+  std::this_thread::sleep_for(std::chrono::seconds(2));  // a question is not typed at once
   ask(w, "Describe this image.", "ms of it waited for");
   EXPECT_THAT(w.screen(), ContainsRegex("1 image [0-9]+ ms, [0-9]+ ms of it waited for"));
   EXPECT_THAT(w.screen(), HasSubstr(kAnswer));
