@@ -104,11 +104,8 @@ std::string Chat::picture_line(const Attachment& a) const {
   }
   if (!first.treatment.empty()) line += ", " + first.treatment;
   line += fmt::format(" -> {}x{}, {} tokens", seen.size.width, seen.size.height, seen.tokens);
-  if (seconds_per_patch_ > 0) {
-    const double seconds = seconds_per_patch_ * static_cast<double>(seen.patches);
-    line += seconds < 0.95 ? fmt::format(", about {:.1f} s", std::max(seconds, 0.1))
-                           : ", about " + duration_text(seconds);
-  }
+  if (seconds_per_patch_ > 0)
+    line += ", " + about_text(seconds_per_patch_ * static_cast<double>(seen.patches));
   return line;
 }
 

@@ -1,7 +1,6 @@
 #include "src/input/animation_video.h"
 
 #include <fstream>
-#include <numeric>
 #include <utility>
 
 #include "ggml-like-core/base/buffer.h"

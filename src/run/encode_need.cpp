@@ -153,7 +153,7 @@ void require_memory(const LoadedModel& model, const Runner& runner, std::int64_t
     return wanted(model, runner, tokens * unit, still) + row_bytes(model.config.vision, tokens * unit) <=
            free;
   });
-  core::fail("a picture of ", tokens_of(model, n_patches), " tokens wants ",
+  core::fail(still ? "a picture of " : "a part of a clip of ", tokens_of(model, n_patches), " tokens wants ",
              std::ceil(static_cast<double>(wants) / kMega), " MB to be encoded, ",
              std::floor(static_cast<double>(free) / kMega), " MB are free: the largest that fits has ", most,
              " tokens");
