@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "src/model/vision.h"
 #include "src/run/encode_need.h"
@@ -15,11 +16,30 @@ constexpr std::int64_t kBatchPatches =
 constexpr std::string_view kVideo = "video";      // the modality
 constexpr std::size_t kKeptBytes = 512ULL << 20;  // embeddings remembered
 
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 }  // namespace
+
+MediaCost& MediaCost::operator+=(const MediaCost& more) {
+  images += more.images;
+  clips += more.clips;
+  found += more.found;
+  seconds += more.seconds;
+  return *this;
+}
 
 std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<const MediaItem> items,
                                                                    std::string_view modality, Runner& runner,
-                                                                   const RunControl& control) {
+                                                                   const RunControl& control,
+                                                                   MediaCost* cost) {
+  // What is left to be told later.
+  const auto tell = [&](const MediaCost& now) {
+    if (cost == nullptr) return now;
+    *cost += now;
+    return MediaCost{};
+  };
   std::vector<Rows> out(items.size());
   std::vector<std::size_t> todo;
   std::int64_t total = 0;
@@ -29,13 +49,13 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     if (known != kept_.end() && control.values == nullptr) {
       kept_.splice(kept_.begin(), kept_, known);
       out[i] = known->rows;
+      known->untold = tell(known->untold);
       continue;
     }
     if (store_ != nullptr && control.values == nullptr) {
       out[i] = store_->find(items[i].hash, shape_of(items[i]));
       if (out[i] != nullptr) {
-        keep(items[i].hash, out[i]);
-        ++found_;
+        keep(items[i].hash, out[i], tell({.found = 1}));
         continue;
       }
     }
@@ -43,11 +63,10 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     total += items[i].patches->grid.patches();
   }
   std::int64_t done = 0;
-  const auto finished = [&](std::size_t i) {
+  const auto finished = [&](std::size_t i, double seconds) {
     if (store_ != nullptr) store_->keep(items[i].hash, shape_of(items[i]), *out[i]);
-    keep(items[i].hash, out[i]);
-    ++encoded_;
-    if (modality == kVideo) ++clips_;
+    const int clip = modality == kVideo ? 1 : 0;
+    keep(items[i].hash, out[i], tell({.images = 1 - clip, .clips = clip, .seconds = seconds}));
   };
   const auto streamed = std::stable_partition(todo.begin(), todo.end(),
                                               [&](std::size_t i) { return items[i].clip == nullptr; });
@@ -70,8 +89,9 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     const auto started = std::chrono::steady_clock::now();
     const auto now = std::span(todo).subspan(begin, end - begin);
     if (!encode_batch(items, now, modality, runner, control, progress, out)) return {};
-    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    for (const std::size_t i : now) finished(i);
+    const double seconds = seconds_since(started) / static_cast<double>(batch);  // of a patch
+    for (const std::size_t i : now)
+      finished(i, seconds * static_cast<double>(items[i].patches->grid.patches()));
     done += batch;
     begin = end;
   }
@@ -85,8 +105,7 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     const auto started = std::chrono::steady_clock::now();
     out[i] = encode_clip(items[i], modality, runner, control, progress);
     if (out[i] == nullptr) return {};
-    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    finished(i);
+    finished(i, seconds_since(started));
     done += items[i].patches->grid.patches();
   }
   return out;
@@ -187,9 +206,9 @@ RowsShape MediaEncoder::shape_of(const MediaItem& item) const {
           .features = 1 + static_cast<std::int64_t>(config.deepstack_visual_indexes.size())};
 }
 
-void MediaEncoder::keep(std::uint64_t hash, Rows rows) {
+void MediaEncoder::keep(std::uint64_t hash, Rows rows, const MediaCost& untold) {
   std::erase_if(kept_, [&](const Entry& e) { return e.hash == hash; });
-  kept_.push_front({hash, std::move(rows)});
+  kept_.push_front({hash, std::move(rows), untold});
   std::size_t bytes = 0;
   for (auto entry = kept_.begin(); entry != kept_.end(); ++entry) {
     bytes += entry->rows->values.size() * sizeof(float);

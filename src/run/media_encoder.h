@@ -45,6 +45,14 @@ class RowStore {
   virtual void keep(std::uint64_t hash, const RowsShape& shape, const MediaRows& rows) = 0;
 };
 
+// What getting the rows of items took.
+struct MediaCost {
+  int images = 0, clips = 0;  // encoded
+  int found = 0;              // in the store
+  double seconds = 0;         // of encoding
+  MediaCost& operator+=(const MediaCost& more);
+};
+
 // Remembers the last rows, up to a size. Not thread-safe.
 class MediaEncoder {
  public:
@@ -54,14 +62,11 @@ class MediaEncoder {
 
   // Rows of each item, in order; items already known cost nothing. Small items share a run. Empty when
   // cancelled; what was encoded before that is known. modality: "image" or "video", for observers; watching
-  // encodes everything anew in one run. Error: more memory wanted than is free.
+  // encodes everything anew in one run. cost: what the items took is added, each time once: of an item that
+  // was encoded without, later. Error: more memory wanted than is free.
   std::vector<std::shared_ptr<const MediaRows>> encode(std::span<const MediaItem> items,
                                                        std::string_view modality, Runner& runner,
-                                                       const RunControl& control);
-  int encoded() const { return encoded_; }     // items that were not known
-  int clips() const { return clips_; }         // of these
-  int found() const { return found_; }         // items that the store had
-  double seconds() const { return seconds_; }  // that these took
+                                                       const RunControl& control, MediaCost* cost = nullptr);
 
  private:
   using Rows = std::shared_ptr<const MediaRows>;
@@ -75,17 +80,16 @@ class MediaEncoder {
   Rows encode_part(const Patches& part, std::string_view modality, Runner& runner, const RunControl& control,
                    const std::function<void(double)>& progress) const;
   RowsShape shape_of(const MediaItem& item) const;
-  void keep(std::uint64_t hash, Rows rows);
+  void keep(std::uint64_t hash, Rows rows, const MediaCost& untold);
 
   const LoadedModel* model_;
   std::unique_ptr<RowStore> store_;
   struct Entry {
     std::uint64_t hash;
     Rows rows;
+    MediaCost untold;
   };
   std::list<Entry> kept_;  // latest first
-  int encoded_ = 0, clips_ = 0, found_ = 0;
-  double seconds_ = 0;
 };
 
 }  // namespace tarsier

@@ -133,14 +133,15 @@ bool Timeline::encode_media(const Prompt& prompt, std::span<const Source> source
     }
     first += list->size();
     if (items.empty()) continue;
-    auto rows = encoder_.encode(items, modality, runner_, control);
+    MediaCost cost;
+    auto rows = encoder_.encode(items, modality, runner_, control, &cost);
+    stats_.images += cost.images;
+    stats_.clips += cost.clips;
+    stats_.images_from_disk += cost.found;
+    stats_.encoding_seconds += cost.seconds;
     if (rows.empty()) return false;
     for (std::size_t i = 0; i < rows.size(); ++i) media_[places[i]] = std::move(rows[i]);
   }
-  stats_.images = encoder_.encoded() - encoder_.clips();
-  stats_.clips = encoder_.clips();
-  stats_.images_from_disk = encoder_.found();
-  stats_.encoding_seconds = encoder_.seconds();
   return true;
 }
 

@@ -41,7 +41,7 @@ struct SessionOptions {
 struct SessionStats {
   double image_seconds = 0, prompt_seconds = 0, decode_seconds = 0;
   double encoding_seconds = 0;  // of the images, also while nobody waited; image_seconds: waited for
-  int images = 0, clips = 0;    // encoded, not taken from memory
+  int images = 0, clips = 0;    // of prompts, once each; ahead of its prompt or not
   int images_from_disk = 0;     // images and clips, not encoded either
   int prompt_tokens = 0, reused_tokens = 0, decoded_tokens = 0;
   int shifted_tokens = 0;  // by Timeline::shift; they are reused

@@ -64,12 +64,13 @@ TEST(Clip, a_clip_encoded_in_several_runs_gives_the_bits_of_one) {
   const tarsier::Patches whole = whole_patches(media);
   tarsier::Runner runner(2, "", false);
   tarsier::MediaEncoder encoder(model->loaded());
+  tarsier::MediaCost cost;
   const auto rows = [&](const tarsier::MediaItem& item) {
-    return encoder.encode({&item, 1}, "video", runner, {}).at(0)->values;
+    return encoder.encode({&item, 1}, "video", runner, {}, &cost).at(0)->values;
   };
   const std::vector<float> streamed = rows(item_of(media));
   EXPECT_EQ(streamed, rows({.patches = &whole, .hash = 1, .clip = nullptr}));
-  EXPECT_EQ(encoder.clips(), 2);
+  EXPECT_EQ(cost.clips, 2);
 }
 
 TEST(Clip, cancelling_ends_the_decoding) {

@@ -82,10 +82,26 @@ TEST(EncodeAhead, waiting_shows_progress_and_can_be_cancelled) {
       tarsier::generate(session, prompt, kGreedy, {}, {.progress = &steps, .cancel = &steps.cancel});
   EXPECT_EQ(stopped.finish, tarsier::FinishReason::cancelled);
   EXPECT_EQ(steps.seen, std::set<std::string>{"image"});
-  EXPECT_LT(session.stats().images, 3000);
   Session fresh(dense().model(), {.isa = "scalar"});
   EXPECT_EQ(tarsier::generate(session, prompt, kGreedy).log_probs,
             tarsier::generate(fresh, prompt, kGreedy).log_probs);
+}
+
+TEST(EncodeAhead, what_a_picture_took_is_told_with_the_question_that_has_it) {
+  const Prompt one = ask("image/a.png");
+  const Prompt other = ask("image_locate/a.png");
+  Session session(dense().model());
+  session.encode_ahead(other.images);
+  ASSERT_TRUE(session.timeline().ahead().finish({}));
+  session.sync(one);
+  EXPECT_EQ(session.stats().images, 1);
+  const double first = session.stats().encoding_seconds;
+  EXPECT_LE(first, session.stats().image_seconds);
+  session.sync(other);
+  EXPECT_EQ(session.stats().images, 2);
+  EXPECT_GT(session.stats().encoding_seconds, first);
+  session.sync(one);
+  EXPECT_EQ(session.stats().images, 2);
 }
 
 TEST(EncodeAhead, other_pictures_other_questions_and_the_end_stop_it) {
