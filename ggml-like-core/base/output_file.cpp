@@ -100,7 +100,11 @@ void OutputFile::commit() {
   ::close(fd_);
   fd_ = -1;
   forget(slot_);
-  const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  sync_folder_of(path_);
+}
+
+void sync_folder_of(const std::string& path) {
+  const int folder = ::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return;
   static_cast<void>(::fsync(folder));  // some file systems cannot; the file itself is safe
   ::close(folder);

@@ -37,6 +37,9 @@ class OutputFile {
   std::uint64_t size_ = 0;
 };
 
+// Makes the name of a new file survive a power cut, where the file system can.
+void sync_folder_of(const std::string& path);
+
 // Unlinks the part files of this process. Async-signal-safe: for handlers of SIGINT and SIGTERM.
 void remove_unfinished_outputs();
 

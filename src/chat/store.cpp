@@ -164,6 +164,7 @@ std::unique_ptr<SessionFile> Store::create(const std::string& name, const std::s
     ::unlink(path.c_str());
     core::fail(path, ": ", why);
   }
+  core::sync_folder_of(path);
   return file;
 }
 
