@@ -2,11 +2,13 @@
 
 #include <glob.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 
+#include "ggml-like-core/base/error.h"
 #include "src/input/picture_folder.h"
 
 namespace tarsier::chat {
@@ -86,8 +88,14 @@ std::string resolved(const std::string& text) {
   return text;
 }
 
+// False also for what can be no path at all.
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
 std::vector<std::string> expanded(const Word& word) {
-  if (!word.glob || fs::exists(fs::path(resolved(word.text)))) return {resolved(word.text)};
+  if (!word.glob || exists(resolved(word.text))) return {resolved(word.text)};
   ::glob_t found{};
   std::vector<std::string> out;
   if (::glob(word.pattern.c_str(), GLOB_TILDE, nullptr, &found) == 0)
@@ -102,11 +110,39 @@ bool is_file(const std::string& path) {
   return fs::is_regular_file(path, ignored);
 }
 
+bool is_there(const Word& word) {
+  const std::vector<std::string> paths = expanded(word);
+  return std::all_of(paths.begin(), paths.end(), exists);
+}
+
+// The word that begins at source[at]. Where nothing has its name, what ends a sentence is no part of it.
+Word read_name(std::string_view source, std::size_t at) {
+  Word word = read_word(source, at);
+  if (is_there(word)) return word;
+  const std::size_t end = source.find_last_not_of(".,;:!?)", word.end - 1) + 1;
+  if (end <= at || end == word.end) return word;
+  Word shorter = read_word(source.substr(0, end), at);
+  return is_there(shorter) || has_picture_name(shorter.text) || has_video_name(shorter.text) ? shorter : word;
+}
+
+// A folder of frames as it is dropped: a word of a sentence may happen to name a folder, but not from the
+// root.
+bool is_dropped_clip(const std::string& path) {
+  std::error_code ignored;
+  if (!path.starts_with('/') || !fs::is_directory(path, ignored)) return false;
+  try {
+    return !pictures_of_folder(path).empty();
+  } catch (const core::Error&) {
+    return false;
+  }
+}
+
 // The pictures that a word of a sentence names, if it names any.
 std::optional<std::vector<std::string>> pictures_of(const Word& word) {
   std::vector<std::string> paths = expanded(word);
   for (const std::string& path : paths)
-    if (!is_file(path) || !(has_picture_name(path) || has_video_name(path))) return std::nullopt;
+    if (!(is_file(path) && (has_picture_name(path) || has_video_name(path))) && !is_dropped_clip(path))
+      return std::nullopt;
   return paths;
 }
 
@@ -134,20 +170,22 @@ Dropped take_paths(std::string_view text) {
       continue;
     }
     const bool asked = text[at] == '@' && at + 1 < text.size() && !is_blank(text[at + 1]);
-    const Word word = read_word(text, at + (asked ? 1 : 0));
+    const Word word = read_name(text, at + (asked ? 1 : 0));
     std::optional<std::vector<std::string>> paths;
     // "@anna" in a sentence is no path; what looks like one is, even if it cannot be read.
-    if (asked && (word.quoted || fs::exists(fs::path(resolved(word.text))) ||
-                  word.text.find('/') != std::string::npos || has_picture_name(word.text) ||
-                  has_video_name(word.text)))
+    if (asked && (word.quoted || exists(resolved(word.text)) || word.text.find('/') != std::string::npos ||
+                  has_picture_name(word.text) || has_video_name(word.text)))
       paths = expanded(word);
     else if (!asked)
       paths = pictures_of(word);
     if (paths) {
       out.paths.insert(out.paths.end(), paths->begin(), paths->end());
-      // The blank behind a path leaves with it.
+      // A blank leaves with it: the one behind, or before what ends the sentence.
       at = word.end;
-      if (at < text.size() && text[at] == ' ') ++at;
+      if (at < text.size() && text[at] == ' ')
+        ++at;
+      else if (at < text.size() && !is_blank(text[at]) && out.text.ends_with(' '))
+        out.text.pop_back();
     } else {
       out.text += text.substr(at, word.end - at);
       at = word.end;

@@ -15,9 +15,9 @@ struct Dropped {
   std::vector<std::string> paths;  // pictures, videos and folders, in order
   std::string text;                // the rest
 };
-// Takes out of text: @path (whatever it names), and every path of an existing picture or video that is
-// written as terminals drop it (absolute, ~, file://, quoted, ./) or that ends like one's. The rest keeps its
-// form.
+// Takes out of text: @path (whatever it names), every path of an existing picture or video that is written as
+// terminals drop it (absolute, ~, file://, quoted, ./) or that ends like one's, and absolute paths of folders
+// that are clips. The rest keeps its form.
 Dropped take_paths(std::string_view text);
 
 }  // namespace tarsier::chat

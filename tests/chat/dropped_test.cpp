@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "tests/temp_folder.h"
 
@@ -15,8 +16,10 @@ namespace {
 using tarsier::chat::Dropped;
 using tarsier::chat::path_words;
 using tarsier::chat::take_paths;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 class DroppedPaths : public testing::Test {
  protected:
@@ -56,10 +59,39 @@ TEST_F(DroppedPaths, words_that_name_no_picture_stay) {
   }
 }
 
+TEST_F(DroppedPaths, words_longer_than_any_path_are_words) {
+  const std::string word(5000, 'a');
+  for (const std::string& text : {word + "*", "@" + word, "@/" + word + "[", "~/" + word + "?"})
+    EXPECT_EQ(take_paths("see " + text + " there").text.substr(0, 3), "see") << text.substr(0, 9);
+}
+
 TEST_F(DroppedPaths, an_at_sign_asks_for_a_file_that_may_not_be_there) {
   EXPECT_THAT(take_paths("@gone.png what").paths, ElementsAre("gone.png"));
   EXPECT_THAT(take_paths("look @'two words.png'").paths, ElementsAre("two words.png"));
   EXPECT_THAT(take_paths("@notes.txt").paths, ElementsAre("notes.txt"));
+}
+
+TEST_F(DroppedPaths, what_ends_a_sentence_is_no_part_of_a_path) {
+  for (const auto& [text, rest] : {std::pair("What is in a.png?", "What is in?"),
+                                   std::pair("Compare 'two words.png', and @a.png!", "Compare, and!"),
+                                   std::pair("(look at a.png)", "(look at)"), std::pair("a.png...", "...")}) {
+    const Dropped d = take_paths(text);
+    EXPECT_THAT(d.paths, Contains("a.png")) << text;
+    EXPECT_EQ(d.text, rest);
+  }
+  EXPECT_THAT(take_paths("@gone.png?").paths, ElementsAre("gone.png"));
+  EXPECT_EQ(take_paths("Is gone.png there?").text, "Is gone.png there?");
+}
+
+TEST_F(DroppedPaths, a_folder_is_dropped_as_a_path_from_the_root) {
+  std::filesystem::create_directory(at("frames"));
+  folder_.write("frames/1.png", "x");
+  EXPECT_EQ(take_paths("in " + at("frames")).text, "in " + at("frames"));  // one picture is no clip
+  folder_.write("frames/2.png", "x");
+  for (const std::string& form : {at("frames"), at("frames") + "/", "file://" + at("frames")})
+    EXPECT_THAT(take_paths(form + " What moves?").paths, ElementsAre(StartsWith(at("frames")))) << form;
+  EXPECT_EQ(take_paths("the frames").text, "the frames");
+  EXPECT_EQ(take_paths("what is in /usr").text, "what is in /usr");
 }
 
 TEST_F(DroppedPaths, home_and_globs_are_expanded) {
