@@ -1,7 +1,6 @@
 // tarsier doctor: what this machine and terminal have, and which models will run how fast.
 #include <chafa.h>
 #include <fmt/core.h>
-#include <readline/readline.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -22,7 +21,10 @@
 #include "src/cli/published_models.h"
 #include "src/cli/terminal.h"
 #include "src/engine.h"
+#include "src/input/video_file.h"
 #include "src/terminal/abilities.h"
+#include "src/terminal/code_colours.h"
+#include "src/terminal/line_editor.h"
 
 namespace tarsier::cli {
 namespace {
@@ -96,6 +98,8 @@ const char* program(const char* name) {
   return std::system(command.c_str()) == 0 ? "there" : "not there";
 }
 
+const char* yes(bool there) { return there ? "yes" : "no"; }
+
 int doctor(const DoctorFlags& flags) {
   exit_on_interrupt();
   core::ThreadTeam team;
@@ -136,8 +140,11 @@ int doctor(const DoctorFlags& flags) {
   out += fmt::format("Terminal\n  pictures         {}{}\n  colours          {}\n",
                      terminal::name_of(can.pictures), can.through_tmux ? " through tmux" : "", colour);
   out += fmt::format("  clipboard        wl-copy {}, xclip {}\n", program("wl-copy"), program("xclip"));
-  out += fmt::format("Libraries\n  readline         {}\n  chafa            {}.{}.{}\n", ::rl_library_version,
-                     CHAFA_MAJOR_VERSION, CHAFA_MINOR_VERSION, CHAFA_MICRO_VERSION);
+  out += fmt::format("Libraries\n  line editing     {}\n  chafa            {}.{}.{}\n",
+                     terminal::line_editor_library(), CHAFA_MAJOR_VERSION, CHAFA_MINOR_VERSION,
+                     CHAFA_MICRO_VERSION);
+  out += fmt::format("  code in colours  {}\n  video files      {}\n", yes(terminal::code_has_colours()),
+                     yes(reads_video_files()));
   out += fmt::format("Sessions\n  folder           {}\n", chat::state_folder());
   out += fmt::format("Models           {:>9} {:>9}  with {} tokens of context\n", "file", "memory", kContext);
   print(out + to_text(files) + to_text(published));

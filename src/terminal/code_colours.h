@@ -1,5 +1,4 @@
-// Code in colours, a line at a time, by GNU Source-highlight: what a line means may depend on those before
-// it.
+// Code in colours, a line at a time: what a line means may depend on those before it.
 #pragma once
 
 #include <memory>
@@ -24,5 +23,8 @@ class CodeColours {
   explicit CodeColours(std::unique_ptr<Highlighter> highlighter);
   std::unique_ptr<Highlighter> highlighter_;  // null: it has failed once
 };
+
+// Whether this program was built with a library that knows languages (CMake's TARSIER_GPL).
+bool code_has_colours();
 
 }  // namespace tarsier::terminal

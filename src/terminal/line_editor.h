@@ -1,5 +1,5 @@
-// Lines typed by a person: readline with several lines, history on disk, completion and the person's own
-// editor.
+// Lines typed by a person: with readline several of them, history on disk, completion and the person's own
+// editor; without it (CMake's TARSIER_GPL) the terminal's own plain lines.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,8 @@ struct Typed {
   std::string text;  // interrupted: what had been typed
 };
 
-// One for each process: readline's state is global.
+// One for each process: readline's state is global. Without readline only `begun` and interrupts mean
+// something.
 class LineEditor {
  public:
   LineEditor(Completer completer, const SignalFlags& signals);
@@ -49,7 +50,11 @@ class LineEditor {
  private:
   SignalFlags signals_;
   std::string history_;  // path; empty: not kept
+  std::string read_;     // without readline: typed behind the line that was given
 };
+
+// "readline 8.2", or "none".
+std::string line_editor_library();
 
 // text as changed in $VISUAL, $EDITOR or vi. Error: the editor cannot be run or says that it failed.
 std::string edit_text(const std::string& text);
