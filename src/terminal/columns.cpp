@@ -36,4 +36,19 @@ std::string shortened(std::string_view text, int columns) {
   return out + "...";
 }
 
+bool is_control(char32_t code) {
+  return (code < ' ' || (code >= 0x7F && code < 0xA0)) && code != '\n' && code != '\t';
+}
+
+std::string without_controls(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Utf8Char c = read_utf8(text);
+    const auto n = static_cast<std::size_t>(std::max(c.bytes, 1));
+    if (!c.valid || !is_control(c.code)) out += text.substr(0, n);
+    text.remove_prefix(n);
+  }
+  return out;
+}
+
 }  // namespace tarsier::terminal

@@ -1,4 +1,4 @@
-// How wide text is on a terminal.
+// How wide text is on a terminal, and what would do more to it than show.
 #pragma once
 
 #include <string>
@@ -11,5 +11,9 @@ int columns_of(std::string_view text);
 
 // The beginning of text that fits, with "..." where something is left out; line breaks become blanks.
 std::string shortened(std::string_view text, int columns);
+
+// Control characters but the line break and the tabulator: they move the cursor, or begin sequences that do.
+bool is_control(char32_t code);
+std::string without_controls(std::string_view text);
 
 }  // namespace tarsier::terminal

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <numeric>
 
 #include "src/input/utf8.h"
 #include "src/terminal/columns.h"
@@ -51,6 +52,52 @@ std::string plain_cell(std::string_view text) {
   return out;
 }
 
+// Columns of a table: at least as wide as row's cells.
+std::vector<int> widths_of(const std::vector<std::string>& row, std::vector<int> widths) {
+  if (widths.size() < row.size()) widths.resize(row.size());
+  for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
+  return widths;
+}
+
+// Takes from the widest columns until a row fits the window, but not until nothing can be read.
+void narrow(std::vector<int>& widths, int window) {
+  constexpr int kLeast = 4;
+  if (window < kLeastWrap || widths.empty()) return;
+  int all = std::accumulate(widths.begin(), widths.end(), 3 * (static_cast<int>(widths.size()) - 1));
+  for (; all > window - 1; --all) {
+    const auto widest = std::max_element(widths.begin(), widths.end());
+    if (*widest <= kLeast) return;
+    --*widest;
+  }
+}
+
+// A cell in lines of so many columns: words, or parts of longer ones.
+std::vector<std::string> lines_of(const std::string& cell, int columns) {
+  std::vector<std::string> out(1);
+  int used = 0;
+  for (std::string_view rest = cell; !rest.empty();) {
+    std::string_view word = rest.substr(0, rest.find(' ', rest[0] == ' ' ? 1 : 0));  // with the blank before
+    rest.remove_prefix(word.size());
+    if (used > 0 && used + columns_of(word) > columns) {
+      out.emplace_back();
+      used = 0;
+      if (word[0] == ' ') word.remove_prefix(1);
+    }
+    for (; !word.empty();) {
+      const auto n = static_cast<std::size_t>(std::max(read_utf8(word).bytes, 1));
+      const int more = columns_of(word.substr(0, n));
+      if (used > 0 && used + more > columns) {
+        out.emplace_back();
+        used = 0;
+      }
+      out.back() += word.substr(0, n);
+      used += more;
+      word.remove_prefix(n);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 MarkdownStream::MarkdownStream(Sink sink, Width width, const MarkdownStyle& style)
@@ -63,10 +110,7 @@ void MarkdownStream::push(std::string_view text) {
     const Utf8Char c = read_utf8(rest);
     if (c.partial) break;
     const auto n = static_cast<std::size_t>(std::max(c.bytes, 1));
-    // Control characters of a model's answer never reach the terminal.
-    const bool control =
-        c.valid && (c.code < ' ' || (c.code >= 0x7F && c.code < 0xA0)) && c.code != '\n' && c.code != '\t';
-    if (!control) take(rest.substr(0, n));
+    if (!c.valid || !is_control(c.code)) take(rest.substr(0, n));
     rest.remove_prefix(n);
   }
   letter_ = std::string(rest);
@@ -414,25 +458,41 @@ void MarkdownStream::table_row() {
 void MarkdownStream::show_table(bool all) {
   if (widths_.empty() && rows_.size() < kWaitingRows && !all) return;
   const bool head = widths_.empty();
-  for (const auto& row : rows_)
-    if (head)
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        if (widths_.size() <= i) widths_.push_back(0);
-        widths_[i] = std::max(widths_[i], columns_of(row[i]));
-      }
+  if (head) {
+    for (const auto& row : rows_) widths_ = widths_of(row, std::move(widths_));
+    narrow(widths_, width_());
+  }
   for (std::size_t r = 0; r < rows_.size(); ++r) {
-    std::string line;
-    const bool rule = rows_[r].empty();
-    const bool bold = head && r == 0 && rows_.size() > 1 && rows_[1].empty();
-    for (std::size_t i = 0; i < (rule ? widths_.size() : rows_[r].size()); ++i) {
-      if (i > 0) line += rule ? "─┼─" : " │ ";
-      const int width = i < widths_.size() ? widths_[i] : 0;
-      const int used = rule ? 0 : columns_of(rows_[r][i]);
-      if (!rule) line += rows_[r][i];
-      for (int n = used; n < width; ++n) line += rule ? "─" : " ";
+    const std::vector<std::string>& row = rows_[r];
+    if (row.empty()) {
+      std::string rule;
+      for (std::size_t i = 0; i < widths_.size(); ++i) {
+        if (i > 0) rule += "─┼─";
+        for (int n = 0; n < widths_[i]; ++n) rule += "─";
+      }
+      out(rule + "\n");
+      continue;
     }
-    while (line.ends_with(' ')) line.pop_back();
-    out((bold ? "\x1b[1m" + line + "\x1b[22m" : line) + "\n");
+    // A cell that is wider than its column makes its own row wider, as far as the window allows.
+    std::vector<int> widths = widths_of(row, widths_);
+    narrow(widths, width_());
+    std::vector<std::vector<std::string>> cells;
+    std::size_t n_lines = 1;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      cells.push_back(lines_of(row[i], widths[i]));
+      n_lines = std::max(n_lines, cells.back().size());
+    }
+    const bool bold = head && r == 0 && rows_.size() > 1 && rows_[1].empty();
+    for (std::size_t l = 0; l < n_lines; ++l) {
+      std::string line;
+      for (std::size_t i = 0; i < cells.size(); ++i) {
+        if (i > 0) line += " │ ";
+        const std::string text = l < cells[i].size() ? cells[i][l] : "";
+        line += text + std::string(static_cast<std::size_t>(std::max(0, widths[i] - columns_of(text))), ' ');
+      }
+      while (line.ends_with(' ')) line.pop_back();
+      out((bold ? "\x1b[1m" + line + "\x1b[22m" : line) + "\n");
+    }
   }
   rows_.clear();
   if (all) widths_.clear();

@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <regex>
 #include <string>
 
+#include "src/terminal/code_colours.h"
 #include "src/terminal/columns.h"
 
 namespace {
@@ -76,6 +78,23 @@ TEST(Markdown, lines_break_between_words_and_wide_characters) {
   }
 }
 
+TEST(Markdown, a_table_fits_its_window) {
+  const std::string table =
+      "| shape | where it is | remark |\n|---|---|---|\n| cross | left, near the edge | "
+      "中文字中文字中文字中文字 |\n"
+      "| circle | right | a-word-that-is-longer-than-every-column-of-the-table and more |\n";
+  for (const int columns : {26, 40, 60, 140}) {
+    const std::string text = seen(table, columns);
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = text.find('\n', at);
+      EXPECT_LT(columns_of(text.substr(at, end - at)), columns) << text;
+      at = end + 1;
+    }
+    for (const char* word : {"shape", "cross", "circle", "more"}) EXPECT_THAT(text, HasSubstr(word));
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n') == 4, columns == 140) << text;
+  }
+}
+
 TEST(Markdown, follows_a_window_that_changes) {
   std::string out;
   int columns = 60;
@@ -103,6 +122,7 @@ TEST(Markdown, off_shows_the_text_as_it_is) {
 }
 
 TEST(Markdown, code_has_the_colours_of_its_language) {
+  if (!tarsier::terminal::code_has_colours()) GTEST_SKIP() << "built without Source-highlight";
   const std::string code = "```python\ndef f(x):\n    \"\"\"begun\n    ended\"\"\" # note\n```\n";
   const std::string out = shown(code);
   EXPECT_THAT(out, HasSubstr("\x1b[35mdef\x1b[22;39m"));
