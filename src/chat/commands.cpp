@@ -17,14 +17,15 @@ constexpr CommandRow kCommands[] = {
      Completes::paths},
     {Command::paste, "paste", "", "Attach the picture in the clipboard", Completes::nothing},
     {Command::resolution, "resolution", "[low|auto|high|max|MIN MAX]",
-     "How many pixels of the pictures attached last, and of those to come, the model sees",
+     "How many pixels the model sees of the pictures attached last, and of those to come",
      Completes::resolutions},
     {Command::boxes, "boxes", "", "Show the answer's boxes and points on the picture", Completes::nothing},
     {Command::save_boxes, "save-boxes", "FILE.png",
      "Draw them on the picture, in its own pixels, into a file", Completes::paths},
     {Command::regen, "regen", "", "Answer the last question again", Completes::nothing},
     {Command::edit, "edit", "", "Change the last question in the editor and ask it anew", Completes::nothing},
-    {Command::undo, "undo", "", "Take back the last question and its answer", Completes::nothing},
+    {Command::undo, "undo", "", "Take back the pictures that wait, else the last question and its answer",
+     Completes::nothing},
     {Command::go_on, "continue", "", "Go on with an answer that was stopped or cut off", Completes::nothing},
     {Command::branch, "branch", "[NAME]", "Mark this place, to come back to it", Completes::nothing},
     {Command::back, "back", "[NAME]",
@@ -47,15 +48,15 @@ constexpr CommandRow kCommands[] = {
     {Command::sessions, "sessions", "", "List the sessions", Completes::nothing},
     {Command::export_to, "export", "FILE.md|.json|.html", "Write the conversation; .html holds the pictures",
      Completes::paths},
-    {Command::help, "help", "", "This list", Completes::commands},
+    {Command::help, "help", "[COMMAND]", "This list, or what a command does", Completes::commands},
     {Command::quit, "quit", "", "Leave; Ctrl-D does, too", Completes::nothing},
 };
 
-constexpr std::string_view kKeys =
-    "Enter sends, Alt-Enter begins a new line, \"\"\" begins and ends a text of several lines,\n"
-    "Ctrl-G opens $EDITOR, Ctrl-R searches what was typed before, Tab completes.\n"
-    "A path dropped or pasted into the question, or @path, attaches the picture or video.\n"
-    "Ctrl-C stops an answer and keeps what is there; twice leaves.\n";
+constexpr const char* kKeys[] = {
+    "Enter sends, Alt-Enter begins a new line, \"\"\" begins and ends a text of several lines,",
+    "Ctrl-G opens $EDITOR, Ctrl-R searches what was typed before, Tab completes.",
+    "A path dropped or pasted into the question, or @path, attaches the picture or video.",
+    "Ctrl-C stops an answer and keeps what is there; twice leaves."};
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\n");
@@ -64,6 +65,28 @@ std::string_view trimmed(std::string_view text) {
 }
 
 std::string_view first_word(std::string_view line) { return line.substr(0, line.find_first_of(" \t\n")); }
+
+// Lines of words, all but the first behind so many blanks.
+std::string wrapped(std::string_view rest, int columns, std::size_t indent) {
+  const std::size_t room = static_cast<std::size_t>(std::max(columns - 1, 30)) - indent;
+  std::string out;
+  std::size_t at = 0;
+  while (!rest.empty()) {
+    const std::string_view word = first_word(rest);
+    if (at > 0 && at + 1 + word.size() > room) {
+      out += "\n" + std::string(indent, ' ');
+      at = 0;
+    }
+    if (at > 0) {
+      out += ' ';
+      ++at;
+    }
+    out += word;
+    at += word.size();
+    rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+  }
+  return out;
+}
 
 const CommandRow* row_named(std::string_view name) {
   const CommandRow* found = nullptr;
@@ -97,41 +120,39 @@ bool is_unknown_command(std::string_view line) {
   return word.find('/', 1) == std::string_view::npos && !std::filesystem::exists(word, ignored);
 }
 
-std::string help_text(int columns) {
+std::string rows_text(std::span<const TextRow> rows, int columns) {
   std::size_t widest = 0;
-  const auto head = [](const CommandRow& row) {
-    return std::string("/") + row.name + (*row.arguments != '\0' ? " " : "") + row.arguments;
-  };
-  for (const CommandRow& row : kCommands) widest = std::max(widest, head(row).size());
+  for (const TextRow& row : rows) widest = std::max(widest, row.head.size());
   const bool narrow = columns < static_cast<int>(widest) + 40;
   const std::size_t indent = narrow ? 4 : widest + 2;
-  const std::size_t room = static_cast<std::size_t>(std::max(columns - 1, 30)) - indent;
   std::string out;
-  for (const CommandRow& row : kCommands) {
-    std::string line = head(row);
+  for (const TextRow& row : rows) {
+    std::string line = row.head;
     if (narrow)
       line += "\n" + std::string(indent, ' ');
     else
       line.resize(indent, ' ');
-    std::size_t at = 0;
-    std::string_view rest = row.meaning;
-    while (!rest.empty()) {
-      const std::string_view word = first_word(rest);
-      if (at > 0 && at + 1 + word.size() > room) {
-        line += "\n" + std::string(indent, ' ');
-        at = 0;
-      }
-      if (at > 0) {
-        line += ' ';
-        ++at;
-      }
-      line += word;
-      at += word.size();
-      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-    }
-    out += line + "\n";
+    out += line + wrapped(row.meaning, columns, indent) + "\n";
   }
-  return out + "\n" + std::string(kKeys);
+  return out;
+}
+
+std::string help_text(int columns, std::string_view about) {
+  const auto text_row = [](const CommandRow& row) {
+    return TextRow{std::string("/") + row.name + (*row.arguments != '\0' ? " " : "") + row.arguments,
+                   row.meaning};
+  };
+  if (!about.empty()) {
+    const std::string_view name = about.substr(about.starts_with('/') ? 1 : 0);
+    const CommandRow* row = row_named(name);
+    core::require(row != nullptr, "there is no command /", name, "; /help lists them");
+    return rows_text(std::vector{text_row(*row)}, columns);
+  }
+  std::vector<TextRow> rows;
+  for (const CommandRow& row : kCommands) rows.push_back(text_row(row));
+  std::string out = rows_text(rows, columns) + "\n";
+  for (const char* line : kKeys) out += wrapped(line, columns, 0) + "\n";
+  return out;
 }
 
 }  // namespace tarsier::chat

@@ -59,7 +59,14 @@ std::optional<CommandLine> parse_command(std::string_view line);
 // Whether line looks like a command that is not there: "/imgae x".
 bool is_unknown_command(std::string_view line);
 
-// One line a command; columns: width of the window.
-std::string help_text(int columns);
+// What something is called, and what it means beside that, or below it where the window is narrow. columns:
+// its width.
+struct TextRow {
+  std::string head, meaning;
+};
+std::string rows_text(std::span<const TextRow> rows, int columns);
+
+// The commands, and what keys do; or one command. Error: there is no such command.
+std::string help_text(int columns, std::string_view about = {});
 
 }  // namespace tarsier::chat

@@ -160,7 +160,7 @@ bool Chat::run(const chat::CommandLine& line) {
       export_to(arguments);
       break;
     case Command::help:
-      console_.say(chat::help_text(terminal::window_size().columns));
+      console_.say(chat::help_text(terminal::window_size().columns, arguments));
       break;
     case Command::quit:
       leaving_ = true;
@@ -228,9 +228,9 @@ void Chat::resolution(const std::string& arguments) {
       limits_ = PixelLimits{row->least * token, row->most * token};
   }
   if (!given.empty())
-    for (Attachment& a : attached_) {
-      a.limits = limits_;
-      show_attachment(a);
+    for (std::size_t i = attached_last_; i < attached_.size(); ++i) {
+      attached_[i].limits = limits_;
+      show_attachment(attached_[i]);
     }
   const PixelLimits now = limits_.value_or(config.image);
   console_.note(fmt::format("pictures are seen with {} to {} pixels, {} to {} tokens", now.min_pixels,
@@ -272,8 +272,21 @@ void Chat::save_boxes(const std::string& arguments) {
 bool Chat::regen() {
   const Turn* question = dialogue_.last(Role::user);
   core::require(question != nullptr, "there is no question yet");
-  dialogue_.move_head(question->id);
-  return answer();
+  const int before = dialogue_.head();
+  const int asked = question->id;
+  // The answer that is there stays until another one has begun.
+  const auto keep = [&] {
+    if (dialogue_.head() == asked && before != asked) dialogue_.move_head(before);
+  };
+  dialogue_.move_head(asked);
+  try {
+    const bool answered = answer();
+    keep();
+    return answered;
+  } catch (const core::Error&) {
+    keep();
+    throw;
+  }
 }
 
 bool Chat::edit() {
@@ -286,7 +299,8 @@ bool Chat::edit() {
   Turn changed{.role = Role::user, .text = std::move(text), .attached = question->attached};
   const int before = dialogue_.head();
   dialogue_.move_head(question->parent);
-  console_.say(console_.prompt() + changed.text + "\n");
+  console_.send(console_.prompt());
+  console_.say(changed.text + "\n");
   try {
     return ask(std::move(changed));
   } catch (const core::Error&) {
@@ -296,10 +310,18 @@ bool Chat::edit() {
 }
 
 void Chat::undo() {
+  if (!attached_.empty()) {
+    std::string names;
+    for (const Attachment& a : attached_) names += (names.empty() ? "" : ", ") + a.name;
+    attached_.clear();
+    console_.note("taken back: " + names);
+    return;
+  }
   const Turn* question = dialogue_.last(Role::user);
   core::require(question != nullptr, "there is nothing to take back");
   dialogue_.move_head(question->parent);
   attached_ = question->attached;
+  attached_last_ = 0;
   console_.note(fmt::format("taken back: {}{}", terminal::shortened(question->text, 60),
                             attached_.empty() ? "" : " (its pictures wait for the next question)"));
 }
@@ -372,10 +394,10 @@ void Chat::set(const std::string& arguments) {
   const std::vector<std::string> given = words(arguments);
   core::require(given.size() <= 2, "/set wants a name and a value");
   if (given.empty()) {
-    std::string out;
+    std::vector<chat::TextRow> rows;
     for (const chat::SettingRow& row : chat::setting_rows(settings_))
-      out += fmt::format("{:<20} {:<10} {}\n", row.name, row.value, row.meaning);
-    console_.say(out);
+      rows.push_back({fmt::format("{:<20} {}", row.name, row.value), row.meaning});
+    console_.say(chat::rows_text(rows, terminal::window_size().columns));
     return;
   }
   const std::string name =
@@ -401,7 +423,7 @@ void Chat::think(const std::string& arguments) {
   if (arguments.empty()) {
     const Turn& turn = last_answer();
     core::require(!turn.thinking.empty(), "the last answer was given without thinking");
-    console_.say(turn.thinking + "\n");
+    console_.passage(turn.thinking);
   } else if (arguments == "on" || arguments == "off") {
     set("show-thinking " + arguments);
   } else {
@@ -482,7 +504,7 @@ void Chat::copy(const std::string& arguments) {
     text = code_block(text, *n);
   }
   const std::string sequence = terminal::text_to_clipboard(text);
-  if (console_.mode() == Console::Mode::terminal && !sequence.empty()) console_.say(sequence);
+  if (console_.mode() == Console::Mode::terminal && !sequence.empty()) console_.send(sequence);
   console_.note(
       fmt::format("copied {} bytes{}", text.size(), sequence.empty() ? "" : " (by the terminal: OSC 52)"));
 }
@@ -506,9 +528,10 @@ void Chat::sessions() {
     const bool open = file_ != nullptr && file_->name() == s.name;
     const std::string head = fmt::format("{}{:<22} {}  {:>3} question{}  ", open ? "*" : " ", s.name,
                                          when(s.modified), s.questions, s.questions == 1 ? " " : "s");
-    out += head +
-           terminal::shortened(s.first_question, std::max(columns - static_cast<int>(head.size()) - 1, 10)) +
-           "\n";
+    constexpr int kLeast = 20;  // columns for the question beside the rest
+    const int room = columns - static_cast<int>(head.size()) - 1;
+    out += head + (room < kLeast ? "\n    " : "") +
+           terminal::shortened(s.first_question, room < kLeast ? std::max(columns - 5, kLeast) : room) + "\n";
   }
   console_.say(out);
 }

@@ -134,11 +134,13 @@ void Chat::attach(Attachment a) {
       console_.note(fmt::format("{} is not kept with the session: {}", a.name, e.what()));
     }
   }
+  attached_last_ = attached_.size();
   attached_.push_back(std::move(a));
 }
 
 bool Chat::attach(const std::vector<std::string>& paths, const ClipOptions& clip) {
   bool all = true;
+  const std::size_t first = attached_.size();
   for (const std::string& path : paths) {
     try {
       attach(chat::attach_file(path, clip, image_options()));
@@ -147,6 +149,7 @@ bool Chat::attach(const std::vector<std::string>& paths, const ClipOptions& clip
       all = false;
     }
   }
+  if (attached_.size() > first) attached_last_ = first;
   return all;
 }
 
@@ -253,7 +256,7 @@ void Chat::generate_all(Prompt& prompt, chat::ThinkingSplit& split, Turn& turn) 
 }
 
 bool Chat::answer(const Turn* begun, std::optional<chat::Prompter::Result> ready) {
-  const ChatSignals::Answering answering;
+  const ChatSignals::Answering answering(console_.mode() == Console::Mode::terminal);
   if (!ready) asked_ = Clock::now();
   const int room = session_.context();
   chat::Prompter::Result made = ready ? std::move(*ready) : make_prompt(nullptr);

@@ -118,6 +118,7 @@ class Chat {
   bool keeps_ = true;                        // false: sessions cannot be written, which was said
   std::string last_trouble_;                 // why a record waits
   std::vector<chat::Attachment> attached_;   // to the next question
+  std::size_t attached_last_ = 0;            // from here on by the last line
   bool cache_changed_ = false;               // since it was written or read
   std::string ahead_;                        // what of these is being encoded, or was
   std::string unsent_;

@@ -50,9 +50,21 @@ std::string Console::folded(std::string_view text) const {
   return out;
 }
 
+// text in lines of words, without what would control the terminal: names of files and a model's words may
+// hold it.
+std::string Console::in_lines(std::string_view text) const {
+  std::string out;
+  MarkdownStream lines([&](std::string_view piece) { out += piece; },
+                       [] { return terminal::window_size().columns; }, {.render = false});
+  lines.push(text);
+  lines.finish();
+  while (out.ends_with('\n')) out.pop_back();
+  return out;
+}
+
 void Console::note(std::string_view text) {
   if (mode_ == Mode::terminal)
-    write(dim(folded(text)) + "\n");
+    write(dim(in_lines(folded(text))) + "\n");
   else if (mode_ == Mode::json)
     event("note", {{"text", text}});
   else
@@ -61,8 +73,8 @@ void Console::note(std::string_view text) {
 
 void Console::error(std::string_view text) {
   if (mode_ == Mode::terminal)
-    write(can_.colours == terminal::Colours::none ? std::string(text) + "\n"
-                                                  : "\x1b[31m" + std::string(text) + "\x1b[0m\n");
+    write(can_.colours == terminal::Colours::none ? in_lines(text) + "\n"
+                                                  : "\x1b[31m" + in_lines(text) + "\x1b[0m\n");
   else if (mode_ == Mode::json)
     event("error", {{"text", text}});
   else
@@ -73,7 +85,18 @@ void Console::say(std::string_view text) {
   if (mode_ == Mode::json)
     event("text", {{"text", text}});
   else
-    write(text);
+    write(mode_ == Mode::terminal ? terminal::without_controls(text) : std::string(text));
+}
+
+void Console::passage(std::string_view text) {
+  if (mode_ != Mode::terminal) return say(std::string(text) + "\n");
+  const auto words = stream(false);
+  words->push(text);
+  words->finish();
+}
+
+void Console::send(std::string_view sequence) {
+  if (mode_ == Mode::terminal) write(sequence);
 }
 
 void Console::event(std::string_view kind, const nlohmann::json& data) {

@@ -28,6 +28,8 @@ class Console {
   void note(std::string_view text);                               // beside the answer
   void error(std::string_view text);                              // something was not done
   void say(std::string_view text);                                // what a command was asked for
+  void passage(std::string_view text);                            // the same of the model's words, formatted
+  void send(std::string_view sequence);                           // to the terminal itself, as it is
   void event(std::string_view kind, const nlohmann::json& data);  // JSON mode only
   void show(const Image& image, int columns = 48, int rows = 14);
   std::string prompt() const;
@@ -43,6 +45,7 @@ class Console {
   void write(std::string_view text);  // a terminal that is gone ends the chat, and throws nothing
   std::string dim(std::string_view text) const;
   std::string folded(std::string_view text) const;
+  std::string in_lines(std::string_view text) const;
   std::unique_ptr<terminal::MarkdownStream> stream(bool dim) const;
   void fold_thinking(std::string_view text);
 

@@ -1,5 +1,6 @@
 #include "src/cli/chat_signals.h"
 
+#include <termios.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -17,7 +18,13 @@ std::atomic<bool> g_interrupted{false};
 std::atomic<bool> g_resized{false};
 std::atomic<bool> g_hung_up{false};
 std::atomic<int> g_signal{0};
+std::atomic<bool> g_quiet{false};
+struct termios g_loud {};  // the terminal as it was, while quiet
 // NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables)
+
+void end_quiet() {
+  if (g_quiet.exchange(false)) ::tcsetattr(STDIN_FILENO, TCSANOW, &g_loud);
+}
 
 void on_signal(int signal) {
   if (signal == SIGWINCH) {
@@ -27,6 +34,7 @@ void on_signal(int signal) {
   } else if (signal == SIGINT) {
     if (!g_cancel.exchange(true)) return;
     core::remove_unfinished_outputs();
+    end_quiet();
     constexpr char kCursor[] = "\x1b[0m\n";
     [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, kCursor, sizeof kCursor - 1);
     ::_exit(kInterrupted);
@@ -50,11 +58,20 @@ ChatSignals::ChatSignals() {
   for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);  // writing says that it failed
 }
 
-ChatSignals::Answering::Answering() {
+ChatSignals::Answering::Answering(bool quiet) {
   if (!g_hung_up) g_cancel = false;
   g_answering = true;
+  if (!quiet || ::tcgetattr(STDIN_FILENO, &g_loud) != 0) return;
+  struct termios silent = g_loud;
+  silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+  silent.c_lflag |= NOFLSH;  // Ctrl-C stops the answer, and leaves what was typed
+  g_quiet = true;
+  ::tcsetattr(STDIN_FILENO, TCSANOW, &silent);
 }
-ChatSignals::Answering::~Answering() { g_answering = false; }
+ChatSignals::Answering::~Answering() {
+  end_quiet();
+  g_answering = false;
+}
 
 const std::atomic<bool>* ChatSignals::cancel() const { return &g_cancel; }
 void ChatSignals::request_cancel() const { g_cancel = true; }

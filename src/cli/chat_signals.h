@@ -12,10 +12,11 @@ class ChatSignals {
  public:
   ChatSignals();  // takes over SIGINT, SIGHUP, SIGTERM and SIGWINCH
 
-  // While one lives, Ctrl-C cancels, and a second Ctrl-C ends the program at once.
+  // While one lives, Ctrl-C cancels, and a second Ctrl-C ends the program at once. quiet: the terminal shows
+  // nothing of what is typed meanwhile; the next line begins with it.
   class Answering {
    public:
-    Answering();
+    explicit Answering(bool quiet);
     ~Answering();
     Answering(const Answering&) = delete;
     Answering& operator=(const Answering&) = delete;
