@@ -33,6 +33,8 @@ inline std::string output_of(const std::string& command) {
 // The window stays when the program ends, with "EXIT code" in it.
 class Window {
  public:
+  // Until what is waited for must have come: no measure of anything, on a busy machine either.
+  static constexpr std::chrono::seconds kPatience{120};
   explicit Window(const std::string& command, int columns = 100, int rows = 40) {
     static int n = 0;
     tmux_ =
@@ -48,7 +50,7 @@ class Window {
   void keys(const std::string& names) {
     run("send-keys -t s " + names);
   }  // tmux's names: Enter, C-c, M-Enter
-  void type(const std::string& text) { run("send-keys -t s -l " + quoted(text)); }
+  void type(const std::string& text) { run("send-keys -t s -l -- " + quoted(text)); }
   void line(const std::string& text) {
     type(text);
     keys("Enter");
@@ -67,6 +69,8 @@ class Window {
   std::string screen(const std::string& flags = "-S -") const {
     return output_of(tmux_ + "capture-pane -p " + flags + " -t s 2>/dev/null");
   }
+  // What a program handed to the terminal's clipboard; tmux takes it where set-clipboard is on.
+  std::string clipboard() const { return output_of(tmux_ + "show-buffer 2>/dev/null"); }
   static int count(const std::string& screen, const std::string& text) {
     int n = 0;
     for (std::size_t at = screen.find(text); at != std::string::npos; at = screen.find(text, at + 1)) ++n;
@@ -75,15 +79,19 @@ class Window {
   // Waits until text stands on the screen at least so often; what the screen shows then or at the end of
   // patience.
   std::string wait_for(const std::string& text, int times = 1) const {
+    return wait_until([&](const std::string& now) { return count(now, text) >= times; });
+  }
+  // The same until the screen is as wanted.
+  template <class Wanted>
+  std::string wait_until(const Wanted& wanted) const {
     for (const auto end = std::chrono::steady_clock::now() + kPatience;;) {
       const std::string now = screen();
-      if (count(now, text) >= times || std::chrono::steady_clock::now() > end) return now;
+      if (wanted(now) || std::chrono::steady_clock::now() > end) return now;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   }
 
  private:
-  static constexpr std::chrono::seconds kPatience{20};
   void run(const std::string& arguments) const {
     const std::string command = tmux_ + arguments + " >/dev/null 2>&1";
     [[maybe_unused]] const int status = std::system(command.c_str());

