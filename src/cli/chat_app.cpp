@@ -104,9 +104,24 @@ std::string Chat::picture_line(const Attachment& a) const {
   }
   if (!first.treatment.empty()) line += ", " + first.treatment;
   line += fmt::format(" -> {}x{}, {} tokens", seen.size.width, seen.size.height, seen.tokens);
-  if (seconds_per_patch_ > 0)
-    line += ", " + about_text(seconds_per_patch_ * static_cast<double>(seen.patches));
+  if (const double seconds = seconds_of(seen); seconds > 0) line += ", " + about_text(seconds);
   return line;
+}
+
+double Chat::seconds_of(const chat::Prompter::Seen& seen) const {
+  if (!speed_) return seconds_per_patch_ * static_cast<double>(seen.patches);
+  const int side = model_->config().processor.patch_size;
+  const std::int64_t segment = std::int64_t{seen.size.height / side} * (seen.size.width / side);
+  return encode_seconds(model_->loaded(), *speed_, seen.patches,
+                        seen.patches / std::max<std::int64_t>(segment, 1));
+}
+
+// Of the first picture that this model encodes here nobody knows how long it takes: one block of its tower is
+// tried, in less than a second.
+void Chat::estimate_speed() {
+  if (speed_ || seconds_per_patch_ > 0 || console_.mode() != Console::Mode::terminal) return;
+  Runner runner(options_.session.threads, options_.session.isa);
+  speed_ = measure_encode_speed(model_->loaded(), runner);
 }
 
 void Chat::show_attachment(const Attachment& a) {
@@ -126,6 +141,7 @@ void Chat::show_attachment(const Attachment& a) {
 void Chat::attach(Attachment a) {
   core::require(prompter_.reads_pictures(), "this model reads text only");
   a.limits = limits_;
+  estimate_speed();
   show_attachment(a);
   if (keeps_) {
     try {
@@ -363,6 +379,7 @@ void Chat::remember_speed(const SessionStats& before) {
   for (const Attachment& a : question->attached) patches += static_cast<double>(prompter_.seen(a).patches);
   if (patches == 0) return;
   seconds_per_patch_ = (s.encoding_seconds - before.encoding_seconds) / patches;
+  speed_.reset();
   if (!keeps_) return;
   try {
     Json speeds = read_speeds(store_);

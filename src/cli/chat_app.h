@@ -18,6 +18,7 @@
 #include "src/cli/chat_console.h"
 #include "src/cli/chat_signals.h"
 #include "src/engine.h"
+#include "src/run/encode_need.h"
 
 namespace tarsier::cli {
 
@@ -73,6 +74,8 @@ class Chat {
   void show_attachment(const chat::Attachment& attachment);
   void remember_speed(const SessionStats& before);
   std::string picture_line(const chat::Attachment& attachment) const;
+  void estimate_speed();
+  double seconds_of(const chat::Prompter::Seen& seen) const;  // 0: not known
 
   // The commands that are longer than a line.
   void resolution(const std::string& arguments);
@@ -123,9 +126,10 @@ class Chat {
   std::string ahead_;                        // what of these is being encoded, or was
   std::string unsent_;
   int dropped_ = 0;
-  Clock::time_point asked_;         // when the running answer was asked for
-  double seconds_per_patch_ = 0;    // measured; 0: not yet
-  double first_token_seconds_ = 0;  // of the last answer, from the question on
+  Clock::time_point asked_;           // when the running answer was asked for
+  double seconds_per_patch_ = 0;      // measured; 0: not yet
+  std::optional<EncodeSpeed> speed_;  // what is said until then
+  double first_token_seconds_ = 0;    // of the last answer, from the question on
   bool leaving_ = false, interrupted_ = false;
 };
 

@@ -32,7 +32,7 @@ TEST_F(ChatWindow, a_dropped_picture_is_shown_and_seen) {
   w.line("Describe this image. '" + std::string(kPicture) + "'");
   const std::string screen = w.wait_for("context 40 of");
   EXPECT_THAT(screen, HasSubstr(kAnswer));
-  EXPECT_THAT(screen, HasSubstr("two-shapes.png 128x96 -> 128x96, 12 tokens"));
+  EXPECT_THAT(screen, ContainsRegex("two-shapes.png 128x96 -> 128x96, 12 tokens, about [0-9.]+ s\n"));
   EXPECT_THAT(screen, HasSubstr("▄"));
   w.line("/quit");
   EXPECT_THAT(w.wait_for("EXIT"), HasSubstr("EXIT 0"));
