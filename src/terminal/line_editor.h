@@ -34,7 +34,7 @@ struct Typed {
 // something.
 class LineEditor {
  public:
-  LineEditor(Completer completer, const SignalFlags& signals);
+  LineEditor(const Completer& completer, const SignalFlags& signals);
   ~LineEditor();
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;

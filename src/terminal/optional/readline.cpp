@@ -121,8 +121,8 @@ bool take(std::atomic<bool>* flag) { return flag != nullptr && flag->exchange(fa
 
 }  // namespace
 
-LineEditor::LineEditor(Completer completer, const SignalFlags& signals) : signals_(signals) {
-  g_completer = std::move(completer);
+LineEditor::LineEditor(const Completer& completer, const SignalFlags& signals) : signals_(signals) {
+  g_completer = completer;
   ::rl_readline_name = "tarsier";
   ::rl_catch_signals = 0;  // the program's own handlers say what happened
   ::rl_catch_sigwinch = 0;

@@ -23,7 +23,7 @@ void show(const std::string& text) {
 
 }  // namespace
 
-LineEditor::LineEditor(Completer /*completer*/, const SignalFlags& signals) : signals_(signals) {}
+LineEditor::LineEditor(const Completer& /*completer*/, const SignalFlags& signals) : signals_(signals) {}
 LineEditor::~LineEditor() = default;
 
 // What was begun cannot be taken back: what is typed goes on with it.
