@@ -140,8 +140,8 @@ TEST_F(ChatCommands, boxes_are_drawn_in_the_terminal) {
   w.wait_for("session boxes: 2 turns");
   ask(w, "/image " + std::string(kPicture), "12 tokens");
   w.line("/boxes");
-  w.line("/think");
-  w.wait_for("without thinking");
+  w.wait_for("\n>", 3);  // for the next line: all is drawn
+  ask(w, "/think", "without thinking");
   // The picture as it is, then with a frame around its left half.
   const std::string screen = w.screen("-e -N -S -");
   const auto rows_between = [&](const std::string& before, const std::string& behind) {
@@ -149,7 +149,7 @@ TEST_F(ChatCommands, boxes_are_drawn_in_the_terminal) {
     const std::size_t begin = screen.find('\n', screen.find(before)) + 1;
     std::istringstream lines(screen.substr(begin, screen.find(behind, begin) - begin));
     for (std::string line; std::getline(lines, line);) out.push_back(line);
-    out.pop_back();  // the line that behind stands in
+    if (!out.empty()) out.pop_back();  // the line that behind stands in
     return out;
   };
   const auto plain = rows_between("/image ", "12 tokens");
