@@ -35,8 +35,8 @@ class AnimatedPicture final : public VideoFile {
     info_.hash = hash.value();
   }
   const VideoInfo& info() const override { return info_; }
-  bool read(std::span<const int> indices, const VideoSink& sink,
-            const std::atomic<bool>* stop) const override {
+  bool read(std::span<const int> indices, const VideoSink& sink, const std::atomic<bool>* stop,
+            int /*threads*/) const override {
     std::size_t next = 0;  // of indices
     bool going = true;
     const auto take = [&](const Image& frame, std::size_t index) {

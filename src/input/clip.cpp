@@ -49,7 +49,7 @@ ClipStream::ClipStream(std::shared_ptr<const ClipSource> source)
     };
     std::exception_ptr error;
     try {
-      source->file->read(source->indices, sink, &shared->stop);
+      source->file->read(source->indices, sink, &shared->stop, patcher.threads());
     } catch (...) {
       error = std::current_exception();
     }

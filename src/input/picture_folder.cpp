@@ -70,8 +70,8 @@ class PictureFrames final : public VideoFile {
     info_.hash = hash_of_files();
   }
   const VideoInfo& info() const override { return info_; }
-  bool read(std::span<const int> indices, const VideoSink& sink,
-            const std::atomic<bool>* stop) const override {
+  bool read(std::span<const int> indices, const VideoSink& sink, const std::atomic<bool>* stop,
+            int /*threads*/) const override {
     for (const int i : indices) {
       if (stop != nullptr && stop->load()) return false;
       const std::string& path = paths_.at(static_cast<std::size_t>(i));

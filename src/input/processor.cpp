@@ -155,7 +155,7 @@ void put_rows(float* patches, const ProcessorConfig& c, const Levels& levels, co
 // One frame, resized on the way, into some temporal positions.
 void put_frame(float* patches, const ProcessorConfig& c, const Levels& levels, const Image& frame, Size size,
                int first_time, int end_time) {
-  core::ThreadTeam team = picture_team(frame);
+  core::ThreadTeam team = picture_team(frame, c.threads);
   const bool same = size == Size{frame.height, frame.width};
   std::optional<Resizer> resizer;
   if (!same) resizer.emplace(frame, size.height, size.width, team);
@@ -189,6 +189,15 @@ Patches empty_patches(const ProcessorConfig& c, Grid grid, Size resized) {
 }
 
 }  // namespace
+
+PixelLimits PixelWish::over(PixelLimits limits) const {
+  PixelLimits out{min_pixels.value_or(limits.min_pixels), max_pixels.value_or(limits.max_pixels)};
+  core::require(!min_pixels || !max_pixels || *min_pixels <= *max_pixels,
+                "pixels of a picture: found at least ", out.min_pixels, " and at most ", out.max_pixels);
+  if (!min_pixels) out.min_pixels = std::min(out.min_pixels, out.max_pixels);
+  if (!max_pixels) out.max_pixels = std::max(out.min_pixels, out.max_pixels);
+  return out;
+}
 
 Size smart_resize(int height, int width, int factor, PixelLimits limits) {
   check_axis(height, "rows");

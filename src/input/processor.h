@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,14 @@ namespace tarsier {
 struct PixelLimits {
   std::int64_t min_pixels;
   std::int64_t max_pixels;
+};
+
+// What somebody asks for in place of such limits.
+struct PixelWish {
+  std::optional<std::int64_t> min_pixels, max_pixels;
+  bool operator==(const PixelWish&) const = default;
+  // The limits with it; one that nobody asked for gives way. Error: at least more than at most.
+  PixelLimits over(PixelLimits limits) const;
 };
 
 // The fields of preprocessor_config.json and video_preprocessor_config.json (size.shortest_edge,
@@ -38,6 +47,13 @@ struct ProcessorConfig {
   bool cap_pixels_per_frame =
       false;                   // limit each frame as qwen-vl-utils does; off in transformers unless asked for
   int max_video_tokens = 768;  // a frame's share under that cap
+  int threads = 0;             // of ours, not in the files: that prepare a picture; 0: all cores
+
+  // Of a picture, that become one token.
+  std::int64_t token_pixels() const {
+    const std::int64_t side = std::int64_t{patch_size} * merge_size;
+    return side * side;
+  }
 };
 
 struct Size {
@@ -92,6 +108,7 @@ class VideoPatcher {
   // For num_frames frames; height, width: of the first.
   VideoPatcher(const ProcessorConfig& config, int num_frames, int height, int width);
   int frames() const { return num_frames_; }
+  int threads() const { return config_.threads; }
   Grid grid() const { return grid_; }
   Size resized() const { return resized_; }
   std::size_t group_values() const { return group_values_; }  // of one temporal patch

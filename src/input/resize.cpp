@@ -140,9 +140,9 @@ void Resizer::rows(int begin, int end, std::uint8_t* out) const {
   }
 }
 
-core::ThreadTeam picture_team(const Image& image) {
+core::ThreadTeam picture_team(const Image& image, int threads) {
   constexpr std::size_t kLittle = std::size_t{256} * 256 * 3;
-  return core::ThreadTeam(image.rgb.size() < kLittle ? 1 : 0);
+  return core::ThreadTeam(image.rgb.size() < kLittle ? 1 : threads);
 }
 
 Image resize_bicubic(const Image& image, int height, int width) {

@@ -42,8 +42,8 @@ class Resizer {
   ResizeWeights vertical_;  // without taps: the height stays
 };
 
-// A team for a picture: all cores, or one thread where there is little to do.
-core::ThreadTeam picture_team(const Image& image);
+// A team for a picture: so many threads, 0 for all cores, or one where there is little to do.
+core::ThreadTeam picture_team(const Image& image, int threads = 0);
 
 Image resize_bicubic(const Image& image, int height, int width);
 

@@ -36,10 +36,10 @@ class VideoFile {
   virtual const VideoInfo& info() const = 0;
   // The frames of these numbers, ascending. What lies between them is not decoded where that can be avoided.
   // A frame that is damaged or missing is replaced by the next, at the end by the last one before it. stop:
-  // may be null; ends the work at once. False: stopped, or the sink had enough. Errors: the file cannot be
-  // read any more; nothing in it can be decoded.
-  virtual bool read(std::span<const int> indices, const VideoSink& sink,
-                    const std::atomic<bool>* stop) const = 0;
+  // may be null; ends the work at once. threads: that decode, 0 for all cores. False: stopped, or the sink
+  // had enough. Errors: the file cannot be read any more; nothing in it can be decoded.
+  virtual bool read(std::span<const int> indices, const VideoSink& sink, const std::atomic<bool>* stop,
+                    int threads = 0) const = 0;
 };
 
 // Reads the file from end to end, without decoding, and counts its frames as torchcodec does in its exact

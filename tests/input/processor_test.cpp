@@ -286,6 +286,32 @@ TEST(Processor, levels_are_rescaled_and_normalized_as_torch_does_it_in_f32) {
   EXPECT_EQ(image_patches(c, image).values[1], 21.0F * 0.00392156862745098F);
 }
 
+TEST(Processor, limits_that_nobody_asked_for_give_way_to_those_asked_for) {
+  const auto over = [](const PixelWish& wish) {
+    const PixelLimits out = wish.over({100, 1000});
+    return std::pair(out.min_pixels, out.max_pixels);
+  };
+  EXPECT_EQ(over({}), std::pair(100L, 1000L));
+  EXPECT_EQ(over({.min_pixels = 50, .max_pixels = 500}), std::pair(50L, 500L));
+  EXPECT_EQ(over({.min_pixels = {}, .max_pixels = 500}), std::pair(100L, 500L));
+  EXPECT_EQ(over({.min_pixels = {}, .max_pixels = 50}), std::pair(50L, 50L));
+  EXPECT_EQ(over({.min_pixels = 2000, .max_pixels = {}}), std::pair(2000L, 2000L));
+  EXPECT_THAT(error_of([&] { over({.min_pixels = 51, .max_pixels = 50}); }),
+              testing::HasSubstr("at least 51 and at most 50"));
+}
+
+TEST(Processor, threads_change_no_bit_and_are_as_many_as_asked_for) {
+  const Image image = numbered(300, 500, 0);
+  ProcessorConfig config{.image = {1, 400 * 400}};
+  const Patches all_cores = image_patches(config, image);
+  for (const int threads : {1, 3}) {
+    config.threads = threads;
+    EXPECT_EQ(image_patches(config, image).values, all_cores.values);
+    EXPECT_EQ(picture_team(image, threads).threads(), threads);
+  }
+  EXPECT_EQ(picture_team(numbered(32, 32, 0), 3).threads(), 1);
+}
+
 TEST(Processor, what_cannot_be_made_into_patches_is_an_error) {
   const ProcessorConfig c;
   EXPECT_THAT(error_of([&] { image_patches(c, Image{}); }), testing::HasSubstr("0 rows"));

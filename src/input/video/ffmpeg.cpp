@@ -265,12 +265,13 @@ class FfmpegFile final : public VideoFile {
   }
 
   const VideoInfo& info() const override { return info_; }
-  bool read(std::span<const int> indices, const VideoSink& sink,
-            const std::atomic<bool>* stop) const override;
+  bool read(std::span<const int> indices, const VideoSink& sink, const std::atomic<bool>* stop,
+            int threads) const override;
 
  private:
   void scan(const Input& input, core::Hash& hash);
-  bool read_frames(std::span<const int> indices, const VideoSink& sink, const std::atomic<bool>* stop) const;
+  bool read_frames(std::span<const int> indices, const VideoSink& sink, const std::atomic<bool>* stop,
+                   int threads) const;
 
   std::string path_;
   VideoInfo info_;
@@ -331,7 +332,7 @@ void FfmpegFile::scan(const Input& input, core::Hash& hash) {
 class Reader {
  public:
   Reader(const Input& input, std::span<const std::int64_t> times, std::span<const std::size_t> keys,
-         bool counted)
+         bool counted, int threads)
       : input_(input),
         times_(times),
         keys_(keys),
@@ -340,8 +341,9 @@ class Reader {
     core::require(
         codec_ != nullptr && avcodec_parameters_to_context(codec_.get(), input.stream()->codecpar) >= 0,
         "video: no memory for its decoder");
-    codec_->thread_count =
-        static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads));
+    const unsigned wanted =
+        threads > 0 ? static_cast<unsigned>(threads) : std::thread::hardware_concurrency();
+    codec_->thread_count = static_cast<int>(std::clamp(wanted, 1U, kMostThreads));
     codec_->pkt_timebase = input.stream()->time_base;
     codec_->max_pixels = kMostPixels;
     const int status = avcodec_open2(codec_.get(), input.codec(), nullptr);
@@ -414,10 +416,10 @@ class Reader {
   std::int64_t last_ = AV_NOPTS_VALUE;  // of the packet sent last
 };
 
-bool FfmpegFile::read(std::span<const int> indices, const VideoSink& sink,
-                      const std::atomic<bool>* stop) const {
+bool FfmpegFile::read(std::span<const int> indices, const VideoSink& sink, const std::atomic<bool>* stop,
+                      int threads) const {
   try {
-    return read_frames(indices, sink, stop);
+    return read_frames(indices, sink, stop, threads);
   } catch (const core::Error&) {
     if (stopped(stop)) return false;  // opening it was what was stopped
     throw;
@@ -425,9 +427,9 @@ bool FfmpegFile::read(std::span<const int> indices, const VideoSink& sink,
 }
 
 bool FfmpegFile::read_frames(std::span<const int> indices, const VideoSink& sink,
-                             const std::atomic<bool>* stop) const {
+                             const std::atomic<bool>* stop, int threads) const {
   const Input input(path_, stop);
-  Reader reader(input, times_, keys_, counted_);
+  Reader reader(input, times_, keys_, counted_, threads);
   ToRgb to_rgb(orientation_);
   std::vector<std::int64_t> wanted;
   for (const int i : indices) wanted.push_back(times_.at(static_cast<std::size_t>(i)));
