@@ -91,11 +91,11 @@ std::int64_t largest(std::int64_t most, const Fits& fits) {
   return least;
 }
 
-// Bytes of a run that are not there yet.
+// Bytes of a run and its rows that are not there yet.
 std::uint64_t wanted(const LoadedModel& model, const Runner& runner, std::int64_t n_patches, bool still) {
   const std::uint64_t inputs = vision_inputs_bytes(model.config.vision, n_patches, still);
   const std::uint64_t memory = run_bytes(model, runner, n_patches, still) - inputs;
-  return inputs + memory - std::min(memory, runner.held());
+  return inputs + memory - std::min(memory, runner.held()) + row_bytes(model.config.vision, n_patches);
 }
 
 }  // namespace
@@ -143,15 +143,18 @@ std::uint64_t run_bytes(const LoadedModel& model, const Runner& runner, std::int
          runner.bytes(plan_of(model, n_patches, segments).plan);
 }
 
+bool fits_memory(const LoadedModel& model, const Runner& runner, std::int64_t n_patches, bool still,
+                 std::uint64_t free) {
+  return wanted(model, runner, n_patches, still) <= free;
+}
+
 void require_memory(const LoadedModel& model, const Runner& runner, std::int64_t n_patches, bool still,
                     std::uint64_t free) {
-  const std::uint64_t wants =
-      wanted(model, runner, n_patches, still) + row_bytes(model.config.vision, n_patches);
+  const std::uint64_t wants = wanted(model, runner, n_patches, still);
   if (wants <= free) return;
   const int unit = model.config.vision.spatial_merge_unit();
   const std::int64_t most = largest(tokens_of(model, n_patches), [&](std::int64_t tokens) {
-    return wanted(model, runner, tokens * unit, still) + row_bytes(model.config.vision, tokens * unit) <=
-           free;
+    return fits_memory(model, runner, tokens * unit, still, free);
   });
   core::fail(still ? "a picture of " : "a part of a clip of ", tokens_of(model, n_patches), " tokens wants ",
              std::ceil(static_cast<double>(wants) / kMega), " MB to be encoded, ",
@@ -182,23 +185,56 @@ PictureNeed picture_need(const LoadedModel& model, const Runner& runner, const P
 std::optional<PixelLimits> fitting_limits(const LoadedModel& model, const Runner& runner,
                                           const ProcessorConfig& processor, Size original,
                                           const Allowed& allowed) {
-  const std::int64_t side = std::int64_t{processor.patch_size} * processor.merge_size;
+  const std::int64_t pixels = processor.token_pixels();
   const auto limits = [&](std::int64_t tokens) {
-    PixelLimits out = processor.image;
-    out.max_pixels = std::min(out.max_pixels, tokens * side * side);
-    out.min_pixels = std::min(out.min_pixels, out.max_pixels);
-    return out;
+    return PixelWish{.max_pixels = std::min(processor.image.max_pixels, tokens * pixels)}.over(
+        processor.image);
   };
   const auto fits = [&](std::int64_t tokens) {
     ProcessorConfig smaller = processor;
     smaller.image = limits(tokens);
     const PictureNeed need = picture_need(model, runner, smaller, original);
-    return need.peak() <= allowed.bytes &&
+    const std::uint64_t beside =
+        static_cast<std::uint64_t>(allowed.beside) * (need.patch_bytes + need.row_bytes);
+    return need.peak() + beside <= allowed.bytes &&
            (!allowed.seconds || encode_seconds(model, allowed.speed, need.patches, 1) <= *allowed.seconds);
   };
-  const std::int64_t most = largest((processor.image.max_pixels + side * side - 1) / (side * side), fits);
+  const std::int64_t most = largest((processor.image.max_pixels + pixels - 1) / pixels, fits);
   if (most == 0) return std::nullopt;
   return limits(most);
+}
+
+ClipNeed clip_need(const LoadedModel& model, const Runner& runner, const ProcessorConfig& processor,
+                   const VideoInfo& source, const ClipOptions& options) {
+  const VisionConfig& c = model.config.vision;
+  ClipNeed out{.original = source.size, .form = clip_form(processor, source, options)};
+  out.patches = out.form.grid.patches();
+  out.tokens = tokens_of(model, out.patches);
+  const std::int64_t one = out.patches / out.form.grid.t;
+  out.bytes = static_cast<std::uint64_t>(one * c.patch_values() * c.temporal_patch_size) * sizeof(float) +
+              run_bytes(model, runner, one, false) + row_bytes(c, out.patches);
+  return out;
+}
+
+std::optional<ClipOptions> fitting_options(const LoadedModel& model, const Runner& runner,
+                                           const ProcessorConfig& processor, const VideoInfo& source,
+                                           const ClipOptions& options, const Allowed& allowed) {
+  const std::int64_t usual = options.max_pixels.value_or(processor.video.max_pixels);
+  const auto with = [&](std::int64_t tokens) {
+    ClipOptions out = options;
+    out.max_pixels = std::min(usual, tokens * processor.token_pixels() * processor.temporal_patch_size);
+    return out;
+  };
+  const auto fits = [&](std::int64_t tokens) {
+    const ClipNeed need = clip_need(model, runner, processor, source, with(tokens));
+    return need.bytes <= allowed.bytes &&
+           (!allowed.seconds ||
+            encode_seconds(model, allowed.speed, need.patches, need.form.grid.t) <= *allowed.seconds);
+  };
+  const std::int64_t most =
+      largest(usual / (processor.token_pixels() * processor.temporal_patch_size) + 1, fits);
+  if (most == 0) return std::nullopt;
+  return with(most);
 }
 
 std::uint64_t memory_for_pictures() {

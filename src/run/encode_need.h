@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "src/input/media.h"
 #include "src/input/processor.h"
 #include "src/model/loaded_model.h"
 #include "src/run/runner.h"
@@ -32,9 +33,12 @@ std::uint64_t memory_for_pictures();
 // what the plan's inputs and values and the kernels' scratch take.
 std::uint64_t run_bytes(const LoadedModel& model, const Runner& runner, std::int64_t n_patches, bool still);
 
-// Error where a run wants more memory than is free: both numbers, and the most tokens that fit.
+// Whether so much memory is enough for a run and the rows that it gives.
+bool fits_memory(const LoadedModel& model, const Runner& runner, std::int64_t n_patches, bool still,
+                 std::uint64_t free);
+// Error where it is not: both numbers, and the most tokens that fit.
 void require_memory(const LoadedModel& model, const Runner& runner, std::int64_t n_patches, bool still,
-                    std::uint64_t free = memory_for_pictures());
+                    std::uint64_t free);
 
 // Of a still picture.
 struct PictureNeed {
@@ -50,16 +54,31 @@ struct PictureNeed {
 PictureNeed picture_need(const LoadedModel& model, const Runner& runner, const ProcessorConfig& processor,
                          Size original);
 
-// What a picture may take.
+// Of a clip that is encoded one temporal patch at a time, which is the least memory.
+struct ClipNeed {
+  Size original{};
+  ClipForm form{};
+  std::int64_t patches = 0, tokens = 0;
+  std::uint64_t bytes = 0;  // most at once, as PictureNeed::peak
+};
+ClipNeed clip_need(const LoadedModel& model, const Runner& runner, const ProcessorConfig& processor,
+                   const VideoInfo& source, const ClipOptions& options);
+
+// What a picture or clip may take.
 struct Allowed {
   std::uint64_t bytes = 0;
   std::optional<double> seconds;  // with speed
   EncodeSpeed speed;
+  int beside = 0;  // pictures of the same kind, whose patches and rows are kept beside it
 };
 // The limits, max_pixels made smaller, with which a picture of this size is the largest that is allowed.
 // Nothing: not even the smallest is.
 std::optional<PixelLimits> fitting_limits(const LoadedModel& model, const Runner& runner,
                                           const ProcessorConfig& processor, Size original,
                                           const Allowed& allowed);
+// The same of a clip: its options with ClipOptions::max_pixels made smaller.
+std::optional<ClipOptions> fitting_options(const LoadedModel& model, const Runner& runner,
+                                           const ProcessorConfig& processor, const VideoInfo& source,
+                                           const ClipOptions& options, const Allowed& allowed);
 
 }  // namespace tarsier

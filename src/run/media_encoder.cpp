@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "src/model/vision.h"
-#include "src/run/encode_need.h"
 
 namespace tarsier {
 namespace {
@@ -68,19 +68,31 @@ std::vector<std::shared_ptr<const MediaRows>> MediaEncoder::encode(std::span<con
     const int clip = modality == kVideo ? 1 : 0;
     keep(items[i].hash, out[i], tell({.images = 1 - clip, .clips = clip, .seconds = seconds}));
   };
-  const auto streamed = std::stable_partition(todo.begin(), todo.end(),
-                                              [&](std::size_t i) { return items[i].clip == nullptr; });
-  const std::vector<std::size_t> clips(streamed, todo.end());
-  todo.erase(streamed, todo.end());
+  const auto at_once = [&](std::size_t i) {
+    const Patches& patches = *items[i].patches;
+    return items[i].clip == nullptr &&
+           (patches.grid.t == 1 || control.values != nullptr ||
+            fits_memory(*model_, runner, patches.grid.patches(), patches.still, free_()));
+  };
+  const auto in_parts = std::stable_partition(todo.begin(), todo.end(), at_once);
+  const std::vector<std::size_t> clips(in_parts, todo.end());
+  todo.erase(in_parts, todo.end());
   for (std::size_t begin = 0; begin < todo.size();) {
+    const std::uint64_t free = free_();
     std::int64_t batch = 0;
+    bool still = true;
     std::size_t end = begin;
-    while (end < todo.size()) {
-      const std::int64_t more = items[todo[end]].patches->grid.patches();
-      if (end > begin && batch + more > kBatchPatches && control.values == nullptr) break;
-      batch += more;
-      ++end;
+    for (; end < todo.size(); ++end) {
+      const Patches& next = *items[todo[end]].patches;
+      const std::int64_t more = batch + next.grid.patches();
+      const bool all_still = still && next.still;
+      const bool fits =
+          more <= kBatchPatches && (end == begin || fits_memory(*model_, runner, more, all_still, free));
+      if (end > begin && !fits && control.values == nullptr) break;
+      batch = more;
+      still = all_still;
     }
+    require_memory(*model_, runner, batch, still, free);
     const auto progress = [&](double share) {
       if (control.progress != nullptr)
         control.progress->progress(modality, static_cast<double>(done) + share * static_cast<double>(batch),
@@ -126,20 +138,31 @@ MediaEncoder::Rows MediaEncoder::encode_clip(const MediaItem& item, std::string_
   const Grid grid = item.patches->grid;
   const RowsShape shape = shape_of(item);
   const std::int64_t group_rows = shape.rows / grid.t;
-  const int most = control.values != nullptr
-                       ? grid.t
-                       : static_cast<int>(std::clamp<std::int64_t>(
-                             kBatchPatches / (std::int64_t{grid.h} * grid.w), 1, grid.t));
+  const std::int64_t frame = std::int64_t{grid.h} * grid.w;
+  const std::int64_t most =
+      control.values != nullptr ? grid.t : std::clamp<std::int64_t>(kBatchPatches / frame, 1, grid.t);
   auto rows = std::make_shared<MediaRows>();
   rows->rows = shape.rows;
   rows->hidden = shape.hidden;
   rows->values.resize(shape.values());
-  ClipStream stream(item.clip);
+  std::optional<ClipStream> stream;
+  if (item.clip != nullptr) stream.emplace(item.clip);
   for (int first = 0; first < grid.t;) {
+    std::int64_t n = std::min<std::int64_t>(most, grid.t - first);
+    const std::uint64_t free = free_();
+    while (n > 1 && control.values == nullptr && !fits_memory(*model_, runner, n * frame, false, free))
+      n = (n + 1) / 2;
+    require_memory(*model_, runner, n * frame, false, free);
     Patches part;
-    part.grid = {std::min(most, grid.t - first), grid.h, grid.w};
+    part.grid = {static_cast<int>(n), grid.h, grid.w};
     part.resized = item.patches->resized;
-    if (!stream.read(part.grid.t, part.values, control.cancel)) return nullptr;
+    if (stream) {
+      if (!stream->read(part.grid.t, part.values, control.cancel)) return nullptr;
+    } else {
+      const std::size_t group = item.patches->values.size() / static_cast<std::size_t>(grid.t);
+      const auto begin = item.patches->values.begin() + static_cast<std::ptrdiff_t>(first * group);
+      part.values.assign(begin, begin + static_cast<std::ptrdiff_t>(n * group));
+    }
     const Rows done = encode_part(part, modality, runner, control,
                                   [&](double share) { progress((first + share * part.grid.t) / grid.t); });
     if (done == nullptr) return nullptr;
@@ -160,14 +183,7 @@ bool MediaEncoder::encode_batch(std::span<const MediaItem> items, std::span<cons
                                 const std::function<void(double)>& progress, std::vector<Rows>& out) const {
   const VisionConfig& config = model_->config.vision;
   std::vector<const Patches*> media;
-  std::int64_t n_patches = 0;
-  bool still = true;
-  for (const std::size_t i : todo) {
-    media.push_back(items[i].patches);
-    n_patches += items[i].patches->grid.patches();
-    still = still && items[i].patches->still;
-  }
-  require_memory(*model_, runner, n_patches, still);
+  for (const std::size_t i : todo) media.push_back(items[i].patches);
   const VisionInputs in = make_vision_inputs(config, media);
   const VisionPlan plan = make_vision_plan(config, model_->weights, in.n_patches(), in.n_segments());
   ValueNamer namer;

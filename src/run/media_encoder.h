@@ -11,6 +11,7 @@
 
 #include "src/input/media.h"
 #include "src/model/loaded_model.h"
+#include "src/run/encode_need.h"
 #include "src/run/runner.h"
 
 namespace tarsier {
@@ -56,14 +57,16 @@ struct MediaCost {
 // Remembers the last rows, up to a size. Not thread-safe.
 class MediaEncoder {
  public:
-  // store: may be null.
-  explicit MediaEncoder(const LoadedModel& model, std::unique_ptr<RowStore> store = {})
-      : model_(&model), store_(std::move(store)) {}
+  // store: may be null. free: bytes that may be taken, now.
+  explicit MediaEncoder(const LoadedModel& model, std::unique_ptr<RowStore> store = {},
+                        std::function<std::uint64_t()> free = memory_for_pictures)
+      : model_(&model), store_(std::move(store)), free_(std::move(free)) {}
 
-  // Rows of each item, in order; items already known cost nothing. Small items share a run. Empty when
-  // cancelled; what was encoded before that is known. modality: "image" or "video", for observers; watching
-  // encodes everything anew in one run. cost: what the items took is added, each time once: of an item that
-  // was encoded without, later. Error: more memory wanted than is free.
+  // Rows of each item, in order; items already known cost nothing. Small items share a run, and parts of a
+  // clip, as many as memory allows: the rows are the same. Empty when cancelled; what was encoded before that
+  // is known. modality: "image" or "video", for observers; watching encodes everything anew in one run. cost:
+  // what the items took is added, each time once: of an item that was encoded without, later. Error: a
+  // picture, or a temporal patch of a clip, alone wants more memory than is free.
   std::vector<std::shared_ptr<const MediaRows>> encode(std::span<const MediaItem> items,
                                                        std::string_view modality, Runner& runner,
                                                        const RunControl& control, MediaCost* cost = nullptr);
@@ -74,7 +77,7 @@ class MediaEncoder {
   bool encode_batch(std::span<const MediaItem> items, std::span<const std::size_t> todo,
                     std::string_view modality, Runner& runner, const RunControl& control,
                     const std::function<void(double)>& progress, std::vector<Rows>& out) const;
-  // Of a clip whose frames are decoded meanwhile, some at a time. Null: cancelled.
+  // Of a clip, some frames at a time, which may be decoded meanwhile. Null: cancelled.
   Rows encode_clip(const MediaItem& item, std::string_view modality, Runner& runner,
                    const RunControl& control, const std::function<void(double)>& progress) const;
   Rows encode_part(const Patches& part, std::string_view modality, Runner& runner, const RunControl& control,
@@ -84,6 +87,7 @@ class MediaEncoder {
 
   const LoadedModel* model_;
   std::unique_ptr<RowStore> store_;
+  std::function<std::uint64_t()> free_;
   struct Entry {
     std::uint64_t hash;
     Rows rows;

@@ -124,6 +124,17 @@ TEST(EncodeNeed, the_largest_picture_that_fits_is_the_largest) {
   const std::int64_t side = std::int64_t{config.patch_size} * config.merge_size;
   EXPECT_GT(need({1, less->max_pixels + side * side}).peak(), bytes);
 
+  // Two more of the kind: their patches and rows are there, too.
+  const auto of_three =
+      tarsier::fitting_limits(model, runner, config, original, {.bytes = bytes, .beside = 2});
+  ASSERT_TRUE(of_three);
+  const auto together = [&](tarsier::PixelLimits limits) {
+    const tarsier::PictureNeed one = need(limits);
+    return one.peak() + 2 * (one.patch_bytes + one.row_bytes);
+  };
+  EXPECT_LE(together(*of_three), bytes);
+  EXPECT_GT(together({1, of_three->max_pixels + config.token_pixels()}), bytes);
+
   const tarsier::EncodeSpeed speed{1e9, 1e9, 1e9, 1e6};
   const double seconds = tarsier::encode_seconds(model, speed, need(config.image).patches, 1) / 5;
   const auto quick = tarsier::fitting_limits(
@@ -134,6 +145,44 @@ TEST(EncodeNeed, the_largest_picture_that_fits_is_the_largest) {
             seconds);
 
   EXPECT_FALSE(tarsier::fitting_limits(model, runner, config, original, {.bytes = 1000}));
+}
+
+TEST(EncodeNeed, the_largest_clip_that_fits_is_the_largest) {
+  tarsier::Runner runner(2, "");
+  const tarsier::LoadedModel& model = demo().model()->loaded();
+  tarsier::ProcessorConfig config = up_to(16384);
+  config.video = {4096, std::int64_t{1} << 24};
+  const tarsier::VideoInfo film{.frames = 64, .fps = 8, .seconds = 8, .size = {480, 640}};
+  const tarsier::ClipOptions options{.fps = 2};
+  const auto need = [&](const tarsier::ClipOptions& with) {
+    return tarsier::clip_need(model, runner, config, film, with);
+  };
+  const std::uint64_t plenty = std::uint64_t{1} << 40;
+  const auto whole = tarsier::fitting_options(model, runner, config, film, options, {.bytes = plenty});
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(need(*whole).form.frames, 16);
+  EXPECT_EQ(need(*whole).form.resized, (tarsier::Size{480, 640}));
+
+  const tarsier::EncodeSpeed speed{1e9, 1e9, 1e9, 1e6};
+  const auto seconds = [&](const tarsier::ClipNeed& clip) {
+    return tarsier::encode_seconds(model, speed, clip.patches, clip.form.grid.t);
+  };
+  const std::uint64_t bytes = need(options).bytes / 3;
+  const double quick = seconds(need(options)) / 5;
+  const auto small = tarsier::fitting_options(model, runner, config, film, options, {.bytes = bytes});
+  const auto soon = tarsier::fitting_options(model, runner, config, film, options,
+                                             {.bytes = plenty, .seconds = quick, .speed = speed});
+  ASSERT_TRUE(small && soon);
+  EXPECT_LE(need(*small).bytes, bytes);
+  EXPECT_LE(seconds(need(*soon)), quick);
+  const auto larger = [&](tarsier::ClipOptions with) {
+    *with.max_pixels += config.token_pixels() * config.temporal_patch_size;
+    return need(with);
+  };
+  EXPECT_GT(larger(*small).bytes, bytes);
+  EXPECT_GT(seconds(larger(*soon)), quick);
+  EXPECT_EQ(need(*small).form.frames, 16);  // the frames are smaller, not fewer
+  EXPECT_FALSE(tarsier::fitting_options(model, runner, config, film, options, {.bytes = 1000}));
 }
 
 TEST(EncodeNeed, seconds_grow_faster_than_the_picture) {
