@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tarsier::chat {
@@ -71,6 +73,15 @@ PixelBox to_pixels(const Box& box, int width, int height) {
 }
 
 std::array<std::uint8_t, 3> box_colour(std::size_t n) { return kColours[n % kColours.size()]; }
+
+std::vector<FrameBoxes> boxes_by_frame(const Media& clip, const std::vector<Box>& boxes) {
+  std::map<std::size_t, std::vector<Box>> found;
+  for (const Box& box : boxes) found[box.time ? frame_at(clip, *box.time) : 0].push_back(box);
+  std::vector<FrameBoxes> out;
+  for (auto& [frame, its] : found)
+    out.push_back({frame, clip.frames_indices.at(frame), clip.frame_seconds.at(frame), std::move(its)});
+  return out;
+}
 
 void draw_boxes(Image& image, const std::vector<Box>& boxes) {
   const int line =

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/input/image.h"
+#include "src/input/media.h"
 
 namespace tarsier::chat {
 
@@ -27,6 +28,17 @@ PixelBox to_pixels(const Box& box, int width, int height);
 
 // The colour of the n-th box.
 std::array<std::uint8_t, 3> box_colour(std::size_t n);
+
+// Boxes that are seen in one frame of a clip.
+struct FrameBoxes {
+  std::size_t frame;  // its place in Media::frames_indices
+  int number;         // of it in the clip's source
+  double seconds;     // when it is shown
+  std::vector<Box> boxes;
+};
+// By the frame that is nearest to each box's time, in the order of the frames; those without a time belong to
+// the first.
+std::vector<FrameBoxes> boxes_by_frame(const Media& clip, const std::vector<Box>& boxes);
 
 // Frames, and discs for points; one colour each.
 void draw_boxes(Image& image, const std::vector<Box>& boxes);

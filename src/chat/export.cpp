@@ -102,11 +102,10 @@ constexpr std::string_view kStyle =
 
 }  // namespace
 
-const Picture* picture_of_boxes(const Dialogue& dialogue, const Turn& turn) {
+const Attachment* attachment_of_boxes(const Dialogue& dialogue, const Turn& turn) {
   for (int id = turn.id; id != 0; id = dialogue.turn(id).parent) {
     const auto& attached = dialogue.turn(id).attached;
-    for (std::size_t a = attached.size(); a-- > 0;)
-      if (!attached[a].clip) return &attached[a].pictures.front();
+    if (!attached.empty()) return &attached.back();
   }
   return nullptr;
 }
@@ -140,8 +139,8 @@ std::string to_html(const Dialogue& dialogue, std::string_view title) {
     out += escaped(turn->text);
     if (turn->role == Role::assistant) {
       const std::vector<Box> boxes = parse_grounding(turn->text).boxes;
-      const Picture* picture = boxes.empty() ? nullptr : picture_of_boxes(dialogue, *turn);
-      if (picture != nullptr) out += "\n" + figure(*picture, boxes);
+      const Attachment* seen = boxes.empty() ? nullptr : attachment_of_boxes(dialogue, *turn);
+      if (seen != nullptr && !seen->clip) out += "\n" + figure(seen->pictures.front(), boxes);
     }
     out += "</section>\n";
   }

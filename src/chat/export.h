@@ -15,7 +15,7 @@ std::string to_html(const Dialogue& dialogue, std::string_view title);
 // In transformers' form of messages, which tarsier run --messages reads where the pictures lie beside it.
 std::string to_json_text(const Dialogue& dialogue);
 
-// The boxes of turn's answer belong to this picture: the last one attached at or before it; nullptr: none.
-const Picture* picture_of_boxes(const Dialogue& dialogue, const Turn& turn);
+// The boxes of turn's answer belong to this: the last one attached at or before it; nullptr: none.
+const Attachment* attachment_of_boxes(const Dialogue& dialogue, const Turn& turn);
 
 }  // namespace tarsier::chat

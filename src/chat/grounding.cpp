@@ -145,6 +145,12 @@ std::optional<Event> event_of(const Json& object) {
                text_of(object, {"text", "description", "event", "caption", "label", "activity", "content"})};
 }
 
+void add(Grounding& out, Grounding more) {
+  out.boxes.insert(out.boxes.end(), more.boxes.begin(), more.boxes.end());
+  out.boxes_3d.insert(out.boxes_3d.end(), more.boxes_3d.begin(), more.boxes_3d.end());
+  out.events.insert(out.events.end(), more.events.begin(), more.events.end());
+}
+
 void read_object(const Json& object, Grounding& out);
 
 void read_value(const Json& value, Grounding& out) {
@@ -178,10 +184,17 @@ void read_object(const Json& object, Grounding& out) {
       for (const Json& one : *point) add_point(numbers(one, 2));
   } else if (object.contains("bbox_3d")) {
     out.boxes_3d.push_back(object);
-  } else if (const std::optional<Event> event = event_of(object)) {
-    out.events.push_back(*event);
   } else {
-    for (const auto& [key, value] : object.items()) read_value(value, out);
+    Grounding inside;
+    for (const auto& [key, value] : object.items()) read_value(value, inside);
+    const std::optional<Event> event = event_of(object);
+    if (event && inside.boxes.empty()) {
+      out.events.push_back(*event);
+      return;
+    }
+    for (Box& one : inside.boxes)
+      if (!one.time) one.time = box.time;  // {"time": 1.5, "objects": [{"bbox_2d": ...}]}
+    add(out, std::move(inside));
   }
 }
 

@@ -27,11 +27,12 @@ struct Grounding {
 
 // Reads, whatever stands around them:
 // boxes and points, {"bbox_2d": [x0, y0, x1, y1], "label": ..., "time": ...}, also with a list of such lists,
-// and "point_2d": [x, y]; boxes in space, {"bbox_3d": [...]};
-// Qwen2-VL's form, <|object_ref_start|>label<|object_ref_end|><|box_start|>(x0,y0),(x1,y1)<|box_end|>;
-// events, {"start": ..., "end": ..., "description": ...} and {"timestamp": "00:01 - 00:03", ...}, or, where
-// the answer has no such objects, lines such as "00:01.5 - 00:03: a car stops" and "<1.0 seconds> it turns
-// red". What is malformed or cut off is read as far as it goes (loose_json.h).
+// and "point_2d": [x, y]; the time may also be that of an object around them; boxes in space, {"bbox_3d":
+// [...]}; Qwen2-VL's form,
+// <|object_ref_start|>label<|object_ref_end|><|box_start|>(x0,y0),(x1,y1)<|box_end|>; events, {"start": ...,
+// "end": ..., "description": ...} and {"timestamp": "00:01 - 00:03", ...}, or, where the answer has no such
+// objects, lines such as "00:01.5 - 00:03: a car stops" and "<1.0 seconds> it turns red". What is malformed
+// or cut off is read as far as it goes (loose_json.h).
 Grounding parse_grounding(std::string_view answer);
 
 // A time as models write it: 3, "3.5", "3.5 seconds", "<3.5 seconds>", "01:03.5", "1:00:03". Nothing: it is

@@ -41,14 +41,17 @@ VideoPart part_of(const Attachment& a) {
   return part;
 }
 
+bool is_gone(const Attachment& attached) {
+  return attached.video ? attached.video->file == nullptr
+                        : std::any_of(attached.pictures.begin(), attached.pictures.end(),
+                                      [](const Picture& p) { return p.bytes == nullptr; });
+}
+
 Message message_of(const Turn& turn, std::size_t index) {
   Message out{.role = turn.role == Role::user ? "user" : "assistant"};
   for (std::size_t a = 0; a < turn.attached.size(); ++a) {
     const Attachment& attached = turn.attached[a];
-    const bool gone = attached.video ? attached.video->file == nullptr
-                                     : std::any_of(attached.pictures.begin(), attached.pictures.end(),
-                                                   [](const Picture& p) { return p.bytes == nullptr; });
-    if (gone) continue;
+    if (is_gone(attached)) continue;
     // Where the prompt asks for a picture or clip, this says which: turn, attachment.
     const std::string place = std::to_string(index) + " " + std::to_string(a);
     if (attached.clip || attached.video) {
@@ -151,6 +154,22 @@ Media Prompter::media(const Attachment& attachment) {
 }
 
 Prompt Prompter::build(std::span<const Turn* const> path, const std::string& system, std::size_t first) {
+std::vector<Prompter::Boxed> Prompter::boxed(const Attachment& attachment, const std::vector<Box>& boxes) {
+  std::vector<Boxed> out;
+  if (is_gone(attachment)) return out;
+  if (!attachment.clip && !attachment.video) {
+    out.push_back({pixels_of(attachment.pictures.front()), boxes, std::nullopt});
+    return out;
+  }
+  const Media clip = media(attachment);
+  for (const FrameBoxes& one : boxes_by_frame(clip, boxes)) {
+    const auto number = static_cast<std::size_t>(one.number);
+    out.push_back({attachment.clip ? pixels_of(attachment.pictures.at(number)) : frame_image(clip, one.frame),
+                   one.boxes, one});
+  }
+  return out;
+}
+
   Conversation conversation;
   if (!system.empty())
     conversation.messages.push_back(

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "src/chat/boxes.h"
 #include "src/chat/dialogue.h"
 #include "src/engine.h"
 
@@ -41,6 +42,14 @@ class Prompter {
     int frames = 0;  // of a clip, that are looked at
   };
   Seen seen(const Attachment& attachment) const;
+  // What boxes are drawn on: the picture, or each frame of a clip that is nearest to a time of theirs.
+  // Nothing: it is gone.
+  struct Boxed {
+    Image image;
+    std::vector<Box> boxes;
+    std::optional<FrameBoxes> frame;  // of a clip
+  };
+  std::vector<Boxed> boxed(const Attachment& attachment, const std::vector<Box>& boxes);
   PixelLimits limits(const Attachment& attachment) const;
   bool reads_pictures() const { return model_->config().vision.present; }
   bool opens_thinking() const { return model_->loaded().template_kind == TemplateKind::thinking; }

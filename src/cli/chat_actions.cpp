@@ -11,6 +11,7 @@
 #include "src/chat/dropped.h"
 #include "src/chat/export.h"
 #include "src/chat/grounding.h"
+#include "src/cli/answer_boxes.h"
 #include "src/cli/chat_app.h"
 #include "src/input/video_frames.h"
 #include "src/terminal/clipboard.h"
@@ -241,12 +242,15 @@ bool Chat::show_boxes() {
   const Turn* turn = dialogue_.last(Role::assistant);
   if (turn == nullptr) return false;
   const std::vector<chat::Box> boxes = chat::parse_grounding(turn->text).boxes;
-  const chat::Picture* picture = chat::picture_of_boxes(dialogue_, *turn);
-  if (boxes.empty() || picture == nullptr || picture->bytes == nullptr) return false;
-  Image image = pixels_of(*picture);
-  chat::draw_boxes(image, boxes);
-  console_.show(image);
-  return true;
+  const Attachment* seen = chat::attachment_of_boxes(dialogue_, *turn);
+  if (boxes.empty() || seen == nullptr) return false;
+  std::vector<chat::Prompter::Boxed> pictures = prompter_.boxed(*seen, boxes);
+  for (chat::Prompter::Boxed& one : pictures) {
+    chat::draw_boxes(one.image, one.boxes);
+    if (one.frame) console_.note(seen->name + ": " + frame_text(*one.frame));
+    console_.show(one.image);
+  }
+  return !pictures.empty();
 }
 
 void Chat::save_boxes(const std::string& arguments) {
@@ -255,18 +259,18 @@ void Chat::save_boxes(const std::string& arguments) {
   const Turn& turn = last_answer();
   const std::vector<chat::Box> boxes = chat::parse_grounding(turn.text).boxes;
   core::require(!boxes.empty(), "the last answer holds no boxes or points");
-  const chat::Picture* picture = chat::picture_of_boxes(dialogue_, turn);
-  core::require(picture != nullptr && picture->bytes != nullptr, "there is no picture to draw them on");
-  Image image = pixels_of(*picture);
-  chat::draw_boxes(image, boxes);
-  write_file(paths[0], encode_png(image));
-  for (const chat::Box& box : boxes) {
-    const chat::PixelBox p = chat::to_pixels(box, image.width, image.height);
-    const std::string name = box.label.empty() ? (box.point ? "point" : "box") : box.label;
-    console_.note(box.point ? fmt::format("{} at {},{}", name, p.left, p.top)
-                            : fmt::format("{} at {},{} .. {},{}", name, p.left, p.top, p.right, p.bottom));
+  const Attachment* seen = chat::attachment_of_boxes(dialogue_, turn);
+  std::vector<chat::Prompter::Boxed> pictures;
+  if (seen != nullptr) pictures = prompter_.boxed(*seen, boxes);
+  core::require(!pictures.empty(), "there is no picture to draw them on");
+  for (chat::Prompter::Boxed& one : pictures) {
+    chat::draw_boxes(one.image, one.boxes);
+    const std::string path = pictures.size() == 1 ? paths[0] : frame_path(paths[0], *one.frame);
+    write_file(path, encode_png(one.image));
+    for (const chat::Box& box : one.boxes) console_.note(place_text(box, one.image));
+    console_.note(fmt::format("{}: {}x{}{}", path, one.image.width, one.image.height,
+                              one.frame ? ", " + frame_text(*one.frame) : ""));
   }
-  console_.note(fmt::format("{}: {}x{}", paths[0], image.width, image.height));
 }
 
 bool Chat::regen() {

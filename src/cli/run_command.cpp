@@ -128,7 +128,7 @@ void check_usage(const RunFlags& flags) {
   refuse(piped + (piped_prompt ? 1 : 0) > 1 && piped > 0, "--image",
          "- is standard input, which can be read once: give one picture so, and the question with --prompt");
   const bool draws = !flags.boxes.files().empty();
-  refuse(draws && flags.images.size() != 1, "--boxes", "wants exactly one --image to draw on");
+  refuse(draws && flags.media.size() != 1, "--boxes", "wants exactly one --image or --video to draw on");
   refuse(draws && piped > 0, "--boxes", "wants a picture that can be read again to draw on, not -");
 }
 
@@ -156,8 +156,12 @@ int run(const RunFlags& flags) {
   const chat::Grounding found =
       flags.boxes.to.empty() ? chat::Grounding{} : chat::parse_grounding(result.text);
   if (result.finish != FinishReason::cancelled)
-    for (const std::string& path : flags.boxes.files())
-      draw_boxes(found, flags.images.front(), flags.prompt_form.image, path);
+    for (const std::string& path : flags.boxes.files()) {
+      if (flags.images.empty())
+        draw_boxes(found, prompt.videos.front(), path);
+      else
+        draw_boxes(found, flags.images.front(), flags.prompt_form.image, path);
+    }
   if (one_object) {
     nlohmann::ordered_json out = {{"text", result.text}};
     if (flags.json)

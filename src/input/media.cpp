@@ -112,6 +112,7 @@ Media clip_media(const ProcessorConfig& config, std::shared_ptr<const VideoFile>
   media.seconds = group_timestamps(frames.seconds, config.temporal_patch_size);
   media.hash = source_hash(info, frames.indices, media.patches);
   media.frames_indices = frames.indices;
+  media.frame_seconds = std::move(frames.seconds);
   media.clip = std::make_shared<const ClipSource>(
       ClipSource{.file = std::move(source), .indices = std::move(frames.indices), .patcher = patcher});
   return media;
@@ -150,8 +151,9 @@ Media clip_media(const ProcessorConfig& config, const VideoPart& part, const Cli
     media.patches.grid = patcher.grid();
     media.patches.resized = patcher.resized();
     media.frames_indices = numbers;
-    media.seconds =
-        frame_timestamps(numbers, part.fps.value_or(kAssumedVideoFps), config.temporal_patch_size);
+    const double fps = part.fps.value_or(kAssumedVideoFps);
+    media.frame_seconds = frame_timestamps(numbers, fps, 1);
+    media.seconds = frame_timestamps(numbers, fps, config.temporal_patch_size);
     media.clip = std::make_shared<const ClipSource>(
         ClipSource{.file = source, .indices = std::move(all), .patcher = patcher});
   }
@@ -168,6 +170,27 @@ std::shared_ptr<const VideoFile> open_clip(const std::string& path, double frame
     return is_animation(path) ? open_animation(path) : open_video_file(path);
   return pictures_as_video(pictures_of_folder(path), frame_rate,
                            [](const std::string& picture) { return load_image(picture); });
+}
+
+std::size_t frame_at(const Media& clip, double seconds) {
+  core::bug_if(clip.frame_seconds.empty(), "a picture has no frames");
+  const auto nearer = [&](double a, double b) { return std::abs(a - seconds) < std::abs(b - seconds); };
+  const auto nearest = std::min_element(clip.frame_seconds.begin(), clip.frame_seconds.end(), nearer);
+  return static_cast<std::size_t>(nearest - clip.frame_seconds.begin());
+}
+
+Image frame_image(const Media& clip, std::size_t frame) {
+  core::bug_if(clip.clip == nullptr, "a clip without a source has no frames to show");
+  Image out;
+  const int index[] = {clip.frames_indices.at(frame)};
+  clip.clip->file->read(
+      index,
+      [&](Image image) {
+        out = std::move(image);
+        return true;
+      },
+      nullptr);
+  return out;
 }
 
 Patches whole_patches(const Media& media) {

@@ -20,6 +20,7 @@ struct Media {
   std::uint64_t hash = 0;                  // of pixels and size, or of the source: equal hash, equal content
   Size original{};                         // before the resize
   std::vector<int> frames_indices;         // of a clip: the frames used, by their number in the source
+  std::vector<double> frame_seconds;       // of a clip: when each of these is shown
   std::vector<double> seconds;             // of a clip: the time stamp of each temporal patch
   std::shared_ptr<const ClipSource> clip;  // where the values come from; null: they are in patches
 };
@@ -73,6 +74,11 @@ ClipForm clip_form(const ProcessorConfig& config, const VideoInfo& source, const
 // A video file, an animated picture, or the pictures of a folder at so many a second. Errors: as
 // open_video_file; a folder with fewer than two pictures.
 std::shared_ptr<const VideoFile> open_clip(const std::string& path, double frame_rate);
+
+// Which of a clip's frames is shown nearest to this moment: its place in frames_indices.
+std::size_t frame_at(const Media& clip, double seconds);
+// That frame, upright, from the clip's source, which must be there. Errors: as VideoFile::read.
+Image frame_image(const Media& clip, std::size_t frame);
 
 // The patches with their values, from memory or from the clip. Errors: as ClipStream.
 Patches whole_patches(const Media& media);

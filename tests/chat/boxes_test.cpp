@@ -72,4 +72,28 @@ TEST(Boxes, points_are_discs) {
   EXPECT_EQ(pixel(10, 2), 7);
 }
 
+TEST(Boxes, belong_to_the_frame_that_is_nearest_to_their_time) {
+  tarsier::Media clip;
+  clip.frames_indices = {0, 4, 8, 12};
+  clip.frame_seconds = {0, 1, 2, 3};
+  const auto at = [](double seconds, const char* label) {
+    return Box{.right = 1, .label = label, .time = seconds};
+  };
+  const auto frames = tarsier::chat::boxes_by_frame(
+      clip, {at(2.6, "last"), at(0.9, "one"), {.label = "no time"}, at(1.5, "tie"), at(99, "late")});
+  ASSERT_EQ(frames.size(), 3U);
+  const auto labels = [](const tarsier::chat::FrameBoxes& one) {
+    std::string out;
+    for (const Box& box : one.boxes) out += box.label + ";";
+    return out;
+  };
+  EXPECT_EQ(frames[0].number, 0);
+  EXPECT_EQ(labels(frames[0]), "no time;");
+  EXPECT_EQ(frames[1].number, 4);
+  EXPECT_EQ(frames[1].seconds, 1);
+  EXPECT_EQ(labels(frames[1]), "one;tie;");
+  EXPECT_EQ(frames[2].number, 12);
+  EXPECT_EQ(labels(frames[2]), "last;late;");
+}
+
 }  // namespace

@@ -159,6 +159,19 @@ TEST(Grounding, boxes_in_space_are_passed_on_as_they_are) {
   EXPECT_TRUE(found.boxes.empty());
 }
 
+TEST(Grounding, boxes_have_the_time_of_the_object_around_them) {
+  const Grounding found = parse_grounding(
+      R"([{"time": 1.0, "bbox_2d": [1, 2, 3, 4], "label": "a"},
+          {"time": "<2.5 seconds>", "objects": [{"bbox_2d": [1, 2, 3, 4]}, {"point_2d": [5, 6], "time": 3}]},
+          {"time": 4, "label": "it stops"}])");
+  ASSERT_EQ(found.boxes.size(), 3U);
+  EXPECT_EQ(found.boxes[0].time, 1.0);
+  EXPECT_EQ(found.boxes[1].time, 2.5);
+  EXPECT_EQ(found.boxes[2].time, 3.0);
+  ASSERT_EQ(found.events.size(), 1U);
+  EXPECT_EQ(found.events[0].text, "it stops");
+}
+
 TEST(Grounding, json_has_the_pixels_of_the_picture_and_the_times) {
   const Grounding found = parse_grounding(
       R"([{"bbox_2d": [100, 250, 500, 1000], "label": "a", "time": 1.5}, {"point_2d": [500, 500]},
