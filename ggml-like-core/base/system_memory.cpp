@@ -74,7 +74,8 @@ std::uint64_t available_memory(const std::string& root) {
 
 ProcessMemory process_memory(const std::string& root) {
   const std::string status = root + "/proc/self/status";
-  return {.own = bytes_in(status, "RssAnon:").value_or(0), .files = bytes_in(status, "RssFile:").value_or(0)};
+  const auto bytes = [&](const char* name) { return bytes_in(status, name).value_or(0); };
+  return {.own = bytes("RssAnon:"), .files = bytes("RssFile:"), .peak = bytes("VmHWM:")};
 }
 
 }  // namespace core

@@ -16,6 +16,7 @@ std::uint64_t available_memory(const std::string& root = "");
 struct ProcessMemory {
   std::uint64_t own = 0;    // RssAnon
   std::uint64_t files = 0;  // RssFile
+  std::uint64_t peak = 0;   // VmHWM: the most that both were together so far
 };
 ProcessMemory process_memory(const std::string& root = "");
 

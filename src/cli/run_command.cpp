@@ -95,7 +95,8 @@ nlohmann::json stats_json(const Session& session) {
           {"context_used", session.length()},
           {"context", session.context()},
           {"memory_bytes", memory.own},
-          {"file_memory_bytes", memory.files}};
+          {"file_memory_bytes", memory.files},
+          {"peak_memory_bytes", memory.peak}};
 }
 
 std::vector<ContentPart> media_in_order(const CLI::App& command, const RunFlags& flags) {

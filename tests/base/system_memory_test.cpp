@@ -60,9 +60,10 @@ TEST_F(AvailableMemory, is_unlimited_where_nothing_tells) {
 }
 
 TEST_F(AvailableMemory, held_by_the_process_is_told_apart_from_files) {
-  file("/proc/self/status", "VmRSS:\t 30 kB\nRssAnon:\t 10 kB\nRssFile:\t 20 kB\n");
+  file("/proc/self/status", "VmHWM:\t 40 kB\nVmRSS:\t 30 kB\nRssAnon:\t 10 kB\nRssFile:\t 20 kB\n");
   EXPECT_EQ(core::process_memory(root()).own, 10240U);
   EXPECT_EQ(core::process_memory(root()).files, 20480U);
+  EXPECT_EQ(core::process_memory(root()).peak, 40960U);
   EXPECT_EQ(core::process_memory(root() + "/nowhere").own, 0U);
   EXPECT_GT(core::process_memory().own, 0U);
 }

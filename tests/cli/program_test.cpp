@@ -129,6 +129,7 @@ TEST_F(Program, json_holds_text_ids_and_figures) {
   EXPECT_EQ(j["stats"]["images"], 1);
   EXPECT_GT(j["stats"]["memory_bytes"], 1'000'000);
   EXPECT_GT(j["stats"]["file_memory_bytes"], 1'000'000);
+  EXPECT_GE(j["stats"]["peak_memory_bytes"], j["stats"]["memory_bytes"]);
   EXPECT_GT(j["stats"]["image_seconds"].get<double>(), 0);
   EXPECT_GT(j["stats"]["prompt_tokens_per_second"].get<double>(), 0);
   EXPECT_GE(j["stats"]["context"].get<int>(), j["stats"]["context_used"].get<int>());
