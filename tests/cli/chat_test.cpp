@@ -181,7 +181,7 @@ TEST_F(ChatWindow, a_video_is_dropped_and_encoded_once) {
   if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
   Window w(chat());
   w.wait_for("Ctrl-D leaves");
-  ask(w, "/image FPS=1 START=0:01 examples/pictures/colour.mp4", "h264, 16 frames, 4.0 s, 4 looked at");
+  ask(w, "/image FPS=1 START=0:01 examples/pictures/colour.mp4", "h264, 8 frames, 2.0 s, 4 looked at");
   ask(w, "/clear", "a new conversation begins");
   ask(w, "What happens in this video? examples/pictures/clip.mp4", "A blue star moves from left to right.");
   const std::string screen = w.wait_for("1 clip ");

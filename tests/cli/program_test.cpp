@@ -148,22 +148,36 @@ TEST_F(Program, an_answer_ends_at_the_limit_and_at_a_stop_text) {
 
 TEST_F(Program, a_video_file_is_looked_at_as_transformers_does) {
   if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
-  const std::string greedy = " --prompt 'What happens in this video?'";
-  const Output o = run("--video examples/pictures/clip.mp4" + greedy);
-  EXPECT_EQ(o.code, 0) << o.err;
-  EXPECT_EQ(o.out, "A blue star moves from left to right.\n");
-  EXPECT_THAT(o.err, ContainsRegex("^1 clip [0-9]+ ms"));
-  // The fixture's frames as a file: the fixture's tokens.
-  const std::string folder = "tests/data/tiny-vl-dense/video_sampled/";
-  const Output fixture =
-      run("--json --video-markers outer --kv-type f32 --video " + folder + "frames.mp4" + greedy);
-  ASSERT_EQ(fixture.code, 0) << fixture.err;
-  const auto ids = json::parse(fixture.out)["ids"].get<std::vector<int>>();
-  auto expected =
-      test::read_json(TARSIER_SOURCE "/" + folder + "result.json")["greedy_ids"].get<std::vector<int>>();
-  ASSERT_GE(expected.size(), ids.size());
-  expected.resize(ids.size());
-  EXPECT_EQ(ids, expected);
+  const std::string moe = file("moe.gguf");
+  ASSERT_EQ(test::run("tarsier convert models/tiny-vl-moe -o " + moe).code, 0);
+  for (const auto& [name, path] : {std::pair("tiny-vl-dense", model()), {"tiny-vl-moe", moe}}) {
+    SCOPED_TRACE(name);
+    const auto ask = [&, path = path](const std::string& flags) {
+      return test::run("tarsier run -m " + path + " --temperature 0 --prompt 'What happens in this video?' " +
+                       flags);
+    };
+    const Output moves = ask("--video examples/pictures/clip.mp4");
+    EXPECT_EQ(moves.code, 0) << moves.err;
+    EXPECT_EQ(moves.out, "A blue star moves from left to right.\n");
+    EXPECT_THAT(moves.err, ContainsRegex("^1 clip [0-9]+ ms"));
+    // Red from 1.0 s on; the frames of 0 and 0.5 s are read together, and those of 1.25 and 1.75.
+    EXPECT_EQ(ask("--video examples/pictures/colour.mp4").out, "A yellow star turns red at 1.5 seconds.\n");
+    const json events = json::parse(ask("--video examples/pictures/colour.mp4 --boxes json").out)["events"];
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0]["start"], 1.5);
+    // The fixture's frames, which are the same for both, as a file: the fixture's tokens.
+    const Output fixture =
+        ask("--json --video-markers outer --kv-type f32 --video "
+            "tests/data/tiny-vl-dense/video_sampled/frames.mp4");
+    ASSERT_EQ(fixture.code, 0) << fixture.err;
+    const auto ids = json::parse(fixture.out)["ids"].get<std::vector<int>>();
+    auto expected = test::read_json(TARSIER_TEST_DATA "/" + std::string(name) +
+                                    "/video_sampled/result.json")["greedy_ids"]
+                        .get<std::vector<int>>();
+    ASSERT_GE(expected.size(), ids.size());
+    expected.resize(ids.size());
+    EXPECT_EQ(ids, expected);
+  }
 }
 
 TEST_F(Program, pictures_and_videos_stand_in_the_order_given) {
