@@ -188,6 +188,8 @@ std::string to_json_text(const Dialogue& dialogue) {
       } else {
         content.push_back({{"type", "image"}, {"image", names[0]}});
       }
+      if (a.limits)
+        content.back().update({{"min_pixels", a.limits->min_pixels}, {"max_pixels", a.limits->max_pixels}});
     }
     content.push_back({{"type", "text"}, {"text", turn->text}});
     messages.push_back({{"role", "user"}, {"content", content}});

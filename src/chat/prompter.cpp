@@ -126,6 +126,7 @@ Prompter::Seen Prompter::seen(const Attachment& attachment) const {
 
 Media Prompter::make_media(const Attachment& attachment) const {
   ProcessorConfig config = model_->config().processor;
+  config.threads = threads_;
   if (attachment.video) return clip_media(config, attachment.video->file, clip_options(attachment));
   if (attachment.clip)
     return clip_media(config, part_of(attachment), clip_options(attachment), [&](const std::string& frame) {
@@ -153,7 +154,6 @@ Media Prompter::media(const Attachment& attachment) {
   return kept_.front().media;
 }
 
-Prompt Prompter::build(std::span<const Turn* const> path, const std::string& system, std::size_t first) {
 std::vector<Prompter::Boxed> Prompter::boxed(const Attachment& attachment, const std::vector<Box>& boxes) {
   std::vector<Boxed> out;
   if (is_gone(attachment)) return out;
@@ -170,6 +170,7 @@ std::vector<Prompter::Boxed> Prompter::boxed(const Attachment& attachment, const
   return out;
 }
 
+Prompt Prompter::build(std::span<const Turn* const> path, const std::string& system, std::size_t first) {
   Conversation conversation;
   if (!system.empty())
     conversation.messages.push_back(
@@ -179,7 +180,7 @@ std::vector<Prompter::Boxed> Prompter::boxed(const Attachment& attachment, const
     return path[at.turn]->attached[at.attachment];
   };
   const MediaMaker make{
-      .image = [&](const std::string& name) { return media(attachment(place_of(name))); },
+      .image = [&](const ContentPart& part) { return media(attachment(place_of(part.image))); },
       .clip = [&](const VideoPart& part) { return media(attachment(place_of(part.file))); }};
   return build_prompt(model_->loaded().prompt_context(), conversation,
                       {.video_outer_markers = model_->config().video_outer_markers}, {}, make);

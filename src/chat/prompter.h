@@ -16,9 +16,9 @@ namespace tarsier::chat {
 
 class Prompter {
  public:
-  // clips: what attachments do not say themselves.
-  explicit Prompter(std::shared_ptr<const Model> model, ClipOptions clips = {})
-      : model_(std::move(model)), clips_(clips) {}
+  // clips: what attachments do not say themselves. threads: that prepare pictures; 0: all cores.
+  explicit Prompter(std::shared_ptr<const Model> model, ClipOptions clips = {}, int threads = 0)
+      : model_(std::move(model)), clips_(clips), threads_(threads) {}
 
   struct Result {
     Prompt prompt;
@@ -62,6 +62,7 @@ class Prompter {
 
   std::shared_ptr<const Model> model_;
   ClipOptions clips_;
+  int threads_;
   int first_ = 0;  // the turn that the model's conversation begins with, 0: the first
   struct Kept {
     std::string key;  // what, and how it is seen

@@ -210,9 +210,16 @@ void Chat::paste() {
 void Chat::resolution(const std::string& arguments) {
   const std::vector<std::string> given = words(arguments);
   const ProcessorConfig& config = model_->config().processor;
-  const std::int64_t side = std::int64_t{config.patch_size} * config.merge_size;
-  const std::int64_t token = side * side;
-  if (given.size() == 2) {
+  const std::int64_t token = config.token_pixels();
+  if (!given.empty() && given[0] == "fit") {
+    const auto seconds = given.size() == 1 ? 0 : number<double>(given[1]).value_or(-1);
+    core::require(given.size() <= 2 && seconds >= 0, "fit: found ", arguments,
+                  ", wanted nothing or seconds behind it");
+    limits_.reset();
+    options_.sizes.fit = true;
+    options_.sizes.fit_seconds = seconds;
+    sizes_.emplace(model_, options_.sizes, options_.session);
+  } else if (given.size() == 2) {
     const auto least = number<std::int64_t>(given[0]);
     const auto most = number<std::int64_t>(given[1]);
     core::require(least && most && *least > 0 && *least <= *most, "pixels: found ", arguments,
@@ -222,18 +229,21 @@ void Chat::resolution(const std::string& arguments) {
     const auto* row = std::find_if(std::begin(kResolutions), std::end(kResolutions),
                                    [&](const Resolution& r) { return given[0] == r.name; });
     core::require(row != std::end(kResolutions), "resolution ", given[0],
-                  ": wanted low, auto, high, max, or the least and the most pixels");
+                  ": wanted low, auto, high, max, fit, or the least and the most pixels");
+    limits_.reset();
+    options_.sizes.fit = false;
+    options_.sizes.fit_seconds = 0;
     if (row->most == 0)
-      limits_.reset();
+      sizes_.emplace(model_, options_.sizes, options_.session);
     else
       limits_ = PixelLimits{row->least * token, row->most * token};
   }
   if (!given.empty())
     for (std::size_t i = attached_last_; i < attached_.size(); ++i) {
-      attached_[i].limits = limits_;
+      size(attached_[i]);
       show_attachment(attached_[i]);
     }
-  const PixelLimits now = limits_.value_or(config.image);
+  const PixelLimits now = limits_.value_or(sizes_->wish().over(config.image));
   console_.note(fmt::format("pictures are seen with {} to {} pixels, {} to {} tokens", now.min_pixels,
                             now.max_pixels, now.min_pixels / token, now.max_pixels / token));
 }

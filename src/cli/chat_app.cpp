@@ -39,7 +39,7 @@ Chat::Chat(std::shared_ptr<const Model> model, const ChatOptions& options, Conso
       console_(console),
       signals_(signals),
       session_(model_, options.session),
-      prompter_(model_, options.clips),
+      prompter_(model_, options.clips, options.session.threads),
       settings_(options.settings),
       store_(chat::state_folder()),
       keeps_(options.keep) {
@@ -48,6 +48,7 @@ Chat::Chat(std::shared_ptr<const Model> model, const ChatOptions& options, Conso
                 model_->path(),
                 ": has no chat template that is known here; tarsier run completes text with it");
   console_.set_pictures(settings_.pictures);
+  sizes_.emplace(model_, options_.sizes, options_.session);
   const Json speeds = read_speeds(store_);
   const auto known = speeds.find(model_->path());
   if (known != speeds.end() && known->is_number()) seconds_per_patch_ = known->get<double>();
@@ -138,9 +139,28 @@ void Chat::show_attachment(const Attachment& a) {
     console_.note(picture_line(a));
 }
 
+void Chat::size(Attachment& a) {
+  a.limits = limits_;
+  if (a.video) a.video->options.max_pixels.reset();
+  if (limits_ || a.clip || options_.sizes == SizeFlags{}) return;
+  if (options_.sizes.fits()) stop_ahead();  // nothing else computes while speed is measured
+  std::string said;
+  if (!a.video) {
+    const chat::Picture& picture = a.pictures.front();
+    const auto choice = sizes_->choose(a.name, Size{picture.height, picture.width});
+    a.limits = choice.limits;
+    said = choice.said;
+  } else if (a.video->file != nullptr && options_.sizes.fits()) {
+    const auto choice = sizes_->choose(a.name, a.video->file->info(), a.video->options.over(options_.clips));
+    a.video->options.max_pixels = choice.options.max_pixels;
+    said = choice.said;
+  }
+  if (!said.empty()) console_.note(said);
+}
+
 void Chat::attach(Attachment a) {
   core::require(prompter_.reads_pictures(), "this model reads text only");
-  a.limits = limits_;
+  size(a);
   estimate_speed();
   show_attachment(a);
   if (keeps_) {

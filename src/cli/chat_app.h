@@ -17,6 +17,7 @@
 #include "src/chat/store.h"
 #include "src/cli/chat_console.h"
 #include "src/cli/chat_signals.h"
+#include "src/cli/picture_plan.h"
 #include "src/engine.h"
 #include "src/run/encode_need.h"
 
@@ -27,6 +28,7 @@ struct ChatOptions {
   SessionOptions session;
   std::string system;
   ClipOptions clips;  // that attachments do not say themselves
+  SizeFlags sizes;    // of pictures
   bool keep = true;   // sessions on disk
 };
 
@@ -76,6 +78,7 @@ class Chat {
   std::string picture_line(const chat::Attachment& attachment) const;
   void estimate_speed();
   double seconds_of(const chat::Prompter::Seen& seen) const;  // 0: not known
+  void size(chat::Attachment& attachment);  // how large it is seen; says what --fit chose
 
   // The commands that are longer than a line.
   void resolution(const std::string& arguments);
@@ -114,7 +117,8 @@ class Chat {
   Session session_;
   chat::Prompter prompter_;
   chat::Settings settings_;
-  std::optional<PixelLimits> limits_;  // of pictures to come
+  std::optional<PixelLimits> limits_;  // of pictures to come; nothing: as sizes_ says
+  std::optional<PictureSizes> sizes_;
   chat::Store store_;
   chat::Dialogue dialogue_;
   std::unique_ptr<chat::SessionFile> file_;  // once something was said

@@ -37,6 +37,7 @@ struct ChatFlags {
   bool seed_given = false;
   std::optional<double> cache_gb;
   ClipOptions clips;
+  SizeFlags sizes;
   bool speculate = true;
   bool context_shift = true;
   ImageOptions image;
@@ -83,7 +84,7 @@ terminal::Completions completions(const Chat& chat, std::string_view line, std::
       for (const chat::SessionInfo& s : chat.store().sessions()) offer(s.name);
       break;
     case chat::Completes::resolutions:
-      for (const char* name : {"low", "auto", "high", "max"}) offer(name);
+      for (const char* name : {"low", "auto", "high", "max", "fit"}) offer(name);
       break;
     case chat::Completes::marks:
       for (const auto& [name, turn] : chat.dialogue().marks()) offer(name);
@@ -182,7 +183,11 @@ int chat_main(const ChatFlags& flags) {
   ChatOptions options;
   options.session = session_options(flags.session);
   options.system = flags.system;
+  options.sizes = flags.sizes;
   options.clips = flags.clips;
+  const PixelWish pixels = pixel_wish(model->config().processor, flags.sizes);
+  options.clips.frame_min_pixels = pixels.min_pixels;  // what holds of a picture holds of each frame
+  options.clips.frame_max_pixels = pixels.max_pixels;
   options.keep = !flags.keep_nothing && (terminal || flags.latest || !flags.load.empty());
   // What is not to be remembered leaves no trace of its pictures either, unless that is asked for.
   options.session.row_bytes =
@@ -252,6 +257,7 @@ void add_chat_command(CLI::App& app, Action& action) {
   add_session_flags(*command, flags->session);
   add_clip_flags(*command, flags->clips);
   add_picture_flags(*command, flags->image);
+  add_size_flags(*command, flags->sizes);
   add_speculate_flag(*command, flags->speculate);
   add_on_off_flag(
       *command, "--context-shift",

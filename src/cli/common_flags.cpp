@@ -11,6 +11,7 @@
 #include "ggml-like-core/quant/formats.h"
 #include "ggml-like-core/quant/kv_block.h"
 #include "src/cli/terminal.h"
+#include "src/input/picture_folder.h"
 #include "src/input/picture_source.h"
 #include "src/input/video_frames.h"
 
@@ -24,28 +25,18 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-ProcessorConfig processor_config(const Model& model, const PromptFlags& flags) {
-  ProcessorConfig processor = model.config().processor;
-  if (flags.min_pixels > 0) processor.image.min_pixels = flags.min_pixels;
-  if (flags.max_pixels > 0) processor.image.max_pixels = flags.max_pixels;
-  core::require(processor.image.min_pixels <= processor.image.max_pixels,
-                "pixels of a picture: found at least ", processor.image.min_pixels, " and at most ",
-                processor.image.max_pixels);
-  return processor;
-}
-
 PromptContext prompt_context(const Model& model, const ProcessorConfig& processor) {
   PromptContext context = model.loaded().prompt_context();
   if (context.processor != nullptr) context.processor = &processor;
   return context;
 }
 
-PromptOptions prompt_options(const Model& model, const PromptFlags& flags) {
+PromptOptions prompt_options(const Model& model, const PromptFlags& flags, const PixelWish& pixels) {
   const bool outer =
       flags.video_markers.empty() ? model.config().video_outer_markers : flags.video_markers == "outer";
   ClipOptions clips = flags.clips;  // what holds of a picture holds of each frame
-  if (flags.min_pixels > 0) clips.frame_min_pixels = flags.min_pixels;
-  if (flags.max_pixels > 0) clips.frame_max_pixels = flags.max_pixels;
+  clips.frame_min_pixels = pixels.min_pixels;
+  clips.frame_max_pixels = pixels.max_pixels;
   return {
       .video_outer_markers = outer, .special_tokens_in_text = flags.special_tokens_in_text, .clips = clips};
 }
@@ -136,18 +127,8 @@ void add_prompt_flags(CLI::App& app, PromptFlags& flags) {
   app.add_flag("--special-tokens-in-text", flags.special_tokens_in_text,
                "Special tokens spelled out in the conversation, such as <|im_end|>, take effect")
       ->group("Prompt");
-  app.add_option("--min-pixels", flags.min_pixels, "Pictures and frames of fewer pixels are enlarged")
-      ->check(CLI::PositiveNumber)
-      ->default_str("the checkpoint's")
-      ->type_name("N")
-      ->group("Prompt");
   add_picture_flags(app, flags.image);
-  app.add_option("--max-pixels", flags.max_pixels,
-                 "Pictures and frames of more pixels are made smaller; less is faster")
-      ->check(CLI::PositiveNumber)
-      ->default_str("the checkpoint's")
-      ->type_name("N")
-      ->group("Prompt");
+  add_size_flags(app, flags.sizes);
   add_clip_flags(app, flags.clips);
 }
 
@@ -223,22 +204,75 @@ Image load_and_say(const std::string& source, const ImageOptions& options) {
   return std::move(decoded.image);
 }
 
-}  // namespace
-
-Prompt make_prompt(const Model& model, const Conversation& conversation, const PromptFlags& flags) {
-  const ProcessorConfig processor = processor_config(model, flags);
-  return build_prompt(prompt_context(model, processor), conversation, prompt_options(model, flags),
-                      [&](const std::string& frame) { return load_image(frame, flags.image); },
-                      {.image = [&](const std::string& source) {
-                        return image_media(processor, load_and_say(source, flags.image));
-                      }});
+int n_media(const Conversation& conversation) {
+  std::ptrdiff_t n = 0;
+  for (const Message& message : conversation.messages)
+    n += std::count_if(message.content.begin(), message.content.end(),
+                       [](const ContentPart& part) { return part.kind != ContentPart::Kind::text; });
+  return static_cast<int>(n);
 }
 
-Prompt make_raw_prompt(const Model& model, const std::string& text, const std::vector<std::string>& images,
-                       const PromptFlags& flags) {
-  const ProcessorConfig processor = processor_config(model, flags);
-  return build_raw_prompt(prompt_context(model, processor), text, images,
-                          [&](const std::string& source) { return load_and_say(source, flags.image); });
+// Makes pictures and clips, and says what --fit chose for them.
+class Maker {
+ public:
+  Maker(const std::shared_ptr<const Model>& model, const PromptFlags& flags, const SessionOptions& session,
+        int n_media)
+      : sizes_(model, flags.sizes, session, n_media),
+        processor_(model->config().processor),
+        options_(prompt_options(*model, flags, sizes_.wish())),
+        image_(flags.image) {
+    processor_.threads = session.threads;
+  }
+  const ProcessorConfig& processor() const { return processor_; }
+  const PromptOptions& options() const { return options_; }
+  MediaMaker functions() {
+    return {.image = [this](const ContentPart& part) { return image(part); },
+            .clip = [this](const VideoPart& part) { return clip(part); }};
+  }
+
+ private:
+  Media image(const ContentPart& part) {
+    const Image image = load_and_say(part.image, image_);
+    const auto chosen = sizes_.choose(source_name(part.image), Size{image.height, image.width}, part.pixels);
+    say(chosen.said);
+    ProcessorConfig processor = processor_;
+    processor.image = chosen.limits;
+    return image_media(processor, image);
+  }
+  Media clip(const VideoPart& part) {
+    if (part.file.empty())
+      return clip_media(processor_, part, options_.clips,
+                        [this](const std::string& frame) { return load_image(frame, image_); });
+    const ClipOptions options = part.options.over(options_.clips);
+    const auto file = open_clip(part.file, options.frame_rate.value_or(kFolderFrameRate));
+    const auto chosen = sizes_.choose(source_name(part.file), file->info(), options);
+    say(chosen.said);
+    return clip_media(processor_, file, chosen.options);
+  }
+  static void say(const std::string& plan) {
+    if (!plan.empty()) note(plan);
+  }
+
+  PictureSizes sizes_;
+  ProcessorConfig processor_;
+  PromptOptions options_;
+  ImageOptions image_;
+};
+
+}  // namespace
+
+Prompt make_prompt(const std::shared_ptr<const Model>& model, const Conversation& conversation,
+                   const PromptFlags& flags, const SessionOptions& session) {
+  Maker maker(model, flags, session, n_media(conversation));
+  return build_prompt(prompt_context(*model, maker.processor()), conversation, maker.options(), {},
+                      maker.functions());
+}
+
+Prompt make_raw_prompt(const std::shared_ptr<const Model>& model, const std::string& text,
+                       const std::vector<std::string>& images, const PromptFlags& flags,
+                       const SessionOptions& session) {
+  Maker maker(model, flags, session, static_cast<int>(images.size()));
+  return build_raw_prompt(prompt_context(*model, maker.processor()), text, images, {}, maker.functions());
 }
 
 std::string read_standard_input() {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/cli/picture_plan.h"
 #include "src/engine.h"
 #include "src/input/image.h"
 
@@ -34,8 +35,7 @@ SessionOptions session_options(const SessionFlags& flags, std::size_t expected =
 struct PromptFlags {
   std::string video_markers;
   bool special_tokens_in_text = false;
-  std::int64_t min_pixels = 0;
-  std::int64_t max_pixels = 0;
+  SizeFlags sizes;
   ClipOptions clips;
   ImageOptions image;
 };
@@ -44,10 +44,12 @@ void add_picture_flags(CLI::App& app, ImageOptions& options);
 // Which frames of clips are seen, and how large.
 void add_clip_flags(CLI::App& app, ClipOptions& clips);
 void add_prompt_flags(CLI::App& app, PromptFlags& flags);
-// As the model's own functions, with what the flags change.
-Prompt make_prompt(const Model& model, const Conversation& conversation, const PromptFlags& flags);
-Prompt make_raw_prompt(const Model& model, const std::string& text, const std::vector<std::string>& images,
-                       const PromptFlags& flags);
+// As the model's own functions, with what the flags change. session: that will read it.
+Prompt make_prompt(const std::shared_ptr<const Model>& model, const Conversation& conversation,
+                   const PromptFlags& flags, const SessionOptions& session);
+Prompt make_raw_prompt(const std::shared_ptr<const Model>& model, const std::string& text,
+                       const std::vector<std::string>& images, const PromptFlags& flags,
+                       const SessionOptions& session);
 
 // A JSON file of messages; paths in it are relative to its folder.
 CLI::Option* add_messages_flag(CLI::App& app, std::string& path);

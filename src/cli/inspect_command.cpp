@@ -30,6 +30,7 @@ constexpr std::size_t kShownText = 100;    // bytes of a string
 
 struct InspectFlags {
   SessionFlags session;
+  SizeFlags sizes;
   std::string image;
   bool plan = false;
   bool tensors = false;
@@ -137,14 +138,20 @@ struct PictureReport {
   double seconds = 0;
   std::uint64_t free = 0;
 };
-PictureReport picture_report(const LoadedModel& model, const InspectFlags& flags) {
+PictureReport picture_report(const std::shared_ptr<const Model>& opened, const InspectFlags& flags) {
+  const LoadedModel& model = opened->loaded();
   Runner runner(flags.session.threads, "");
-  const EncodeSpeed speed = measure_encode_speed(model, runner);  // refuses a model without a tower
-  PictureReport out{
-      .need = picture_need(model, runner, model.config.processor, picture_size("--image", flags.image)),
-      .free = memory_for_pictures()};
-  out.seconds = encode_seconds(model, speed, out.need.patches, 1);
-  return out;
+  std::optional<EncodeSpeed> speed;  // --fit measures it, too; either refuses a model without a tower
+  if (!flags.sizes.fits()) speed = measure_encode_speed(model, runner);
+  const Size size = picture_size("--image", flags.image);
+  PictureSizes sizes(opened, flags.sizes, session_options(flags.session));
+  const PictureSizes::Choice chosen = sizes.choose(flags.image, size);
+  ProcessorConfig processor = model.config.processor;
+  processor.image = chosen.limits;
+  const PictureNeed need = picture_need(model, runner, processor, size);
+  return {.need = need,
+          .seconds = speed ? encode_seconds(model, *speed, need.patches, 1) : chosen.seconds,
+          .free = memory_for_pictures()};
 }
 
 json picture_json(const PictureReport& report) {
@@ -208,7 +215,7 @@ json to_json(const Files& files, const Opened& opened, const InspectFlags& flags
                      {"prompt_plan", need.prompt_plan},
                      {"decode_plan", need.decode_plan},
                      {"total", need.total()}};
-    if (!flags.image.empty()) out["image"] = picture_json(picture_report(opened.model->loaded(), flags));
+    if (!flags.image.empty()) out["image"] = picture_json(picture_report(opened.model, flags));
   } else {
     out["error"] = opened.error;
   }
@@ -249,7 +256,7 @@ std::string to_text(const Files& files, const Opened& opened, const InspectFlags
   }
   if (opened.model != nullptr) text += memory_text(*opened.model, flags);
   if (opened.model != nullptr && !flags.image.empty())
-    text += picture_text(picture_report(opened.model->loaded(), flags));
+    text += picture_text(picture_report(opened.model, flags));
   text += fmt::format("\nKernels: {}; processor: {}\n", core::selected_table().name,
                       core::cpu_features_text(core::cpu_features()));
   if (opened.model != nullptr && flags.plan) text += "\nPlan of one token\n" + plan_text(*opened.model, 1);
@@ -286,6 +293,7 @@ void add_inspect_command(CLI::App& app, Action& action) {
       ->add_option("--image", flags->image,
                    "Say what encoding a picture of this size will take: tokens, memory, seconds")
       ->type_name("WxH");
+  add_size_flags(*command, flags->sizes);
   command->add_flag("--json", flags->json, "Print everything as one JSON object");
   add_session_flags(*command, flags->session);
   command->footer(
@@ -293,6 +301,7 @@ void add_inspect_command(CLI::App& app, Action& action) {
       "  tarsier inspect model.gguf\n"
       "  tarsier inspect model.gguf --context 32768 --kv-type bf16\n"
       "  tarsier inspect model.gguf --image 4000x3000\n"
+      "  tarsier inspect model.gguf --image 4000x3000 --fit-seconds 20\n"
       "  tarsier inspect model.gguf --json --tensors");
   command->callback([flags, &action] { action = [flags] { return inspect(*flags); }; });
 }

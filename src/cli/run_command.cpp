@@ -47,16 +47,17 @@ std::string prompt_text(const RunFlags& flags) {
   return text;
 }
 
-Prompt the_prompt(const Model& model, const RunFlags& flags) {
+Prompt the_prompt(const std::shared_ptr<const Model>& model, const RunFlags& flags) {
+  const SessionOptions session = session_options(flags.session);
   if (!flags.messages.empty())
-    return make_prompt(model, read_conversation(flags.messages), flags.prompt_form);
+    return make_prompt(model, read_conversation(flags.messages), flags.prompt_form, session);
   const std::string text = prompt_text(flags);
   core::require(!text.empty() || !flags.media.empty(), "the prompt is empty");
-  const bool completes = model.config().chat_template.empty();  // such a model goes on with the text
+  const bool completes = model->config().chat_template.empty();  // such a model goes on with the text
   core::require(!completes || flags.system.empty(), "--system: the model has no chat template to put it in");
   core::require(!completes || flags.videos.empty(), "--video: the model has no chat template to put it in");
-  if (flags.raw || completes) return make_raw_prompt(model, text, flags.images, flags.prompt_form);
-  return make_prompt(model, question_about(flags.media, text, flags.system), flags.prompt_form);
+  if (flags.raw || completes) return make_raw_prompt(model, text, flags.images, flags.prompt_form, session);
+  return make_prompt(model, question_about(flags.media, text, flags.system), flags.prompt_form, session);
 }
 
 std::string stats_line(const Session& session, FinishReason finish) {
@@ -144,7 +145,7 @@ int run(const RunFlags& flags) {
   options.max_tokens = flags.max_tokens;
   options.stop = flags.stop;
   options.speculate = flags.speculate;
-  const Prompt prompt = the_prompt(*model, flags);
+  const Prompt prompt = the_prompt(model, flags);
   const std::atomic<bool>* cancel = cancel_on_interrupt();  // up to here an interrupt simply ends the program
   Session session(
       model, session_options(flags.session, prompt.ids.size() + static_cast<std::size_t>(flags.max_tokens)));
@@ -221,6 +222,7 @@ void add_run_command(CLI::App& app, Action& action) {
       "  tarsier run -m model.gguf --image cat.jpg --prompt 'What is this?'\n"
       "  tarsier run -m model.gguf --image a.png --image b.png --prompt 'What changed?' --temperature 0\n"
       "  tarsier run -m model.gguf --video walk.mp4 --start 0:30 --end 1:00 --prompt 'What happens?'\n"
+      "  tarsier run -m model.gguf --image page.tiff --fit-seconds 20 --prompt 'Read it to me.'\n"
       "  tarsier run -m model.gguf --image street.jpg --prompt 'Locate every car.' --boxes boxes.png\n"
       "  tarsier run -m model.gguf --messages conversation.json --json\n"
       "  echo 'Tell me a joke.' | tarsier run -m model.gguf\n"

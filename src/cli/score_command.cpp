@@ -36,7 +36,7 @@ int score(const ScoreFlags& flags) {
   const auto model = open_model(flags.session, Fetch::text);
   Conversation conversation = read_conversation(flags.messages);
   conversation.add_generation_prompt = false;
-  const Prompt prompt = make_prompt(*model, conversation, flags.prompt_form);
+  const Prompt prompt = make_prompt(model, conversation, flags.prompt_form, session_options(flags.session));
   const auto wanted = [&](std::size_t i) {
     return prompt.token_types[i] == 0 && (flags.all || prompt.answer[i] != 0);
   };

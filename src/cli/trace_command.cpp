@@ -124,7 +124,8 @@ int trace(const TraceFlags& flags) {
   const std::atomic<bool>* cancel = cancel_on_interrupt();
   ProgressBar bar;
   const auto model = open_model(flags.session, Fetch::text);
-  const Prompt prompt = make_prompt(*model, read_conversation(flags.messages), flags.prompt_form);
+  const Prompt prompt = make_prompt(model, read_conversation(flags.messages), flags.prompt_form,
+                                    session_options(flags.session));
   SafetensorsWriter writer(flags.output);
   TraceObserver observer(writer, flags.match);
   InputValues(observer, prompt).write();

@@ -123,14 +123,23 @@ std::optional<T> whole_of(const Place& place, const Json& object, const char* ke
   return count_of(place, *value, key, 1);
 }
 
-// In the words of qwen-vl-utils.
+// In the words of qwen-vl-utils, as those of clips below.
+PixelWish parse_pixels(const Place& place, const Json& part) {
+  const PixelWish out{.min_pixels = whole_of<std::int64_t>(place, part, "min_pixels"),
+                      .max_pixels = whole_of<std::int64_t>(place, part, "max_pixels")};
+  place.require(!out.min_pixels || !out.max_pixels || *out.min_pixels <= *out.max_pixels, "min_pixels is ",
+                out.min_pixels.value_or(0), ", more than max_pixels, ", out.max_pixels.value_or(0));
+  return out;
+}
+
 ClipOptions parse_clip_options(const Place& place, const Json& part) {
+  const PixelWish frame = parse_pixels(place, part);
   return {.fps = number_of(place, part, "fps", false),
           .min_frames = whole_of<int>(place, part, "min_frames"),
           .max_frames = whole_of<int>(place, part, "max_frames"),
           .max_pixels = whole_of<std::int64_t>(place, part, "total_pixels"),
-          .frame_min_pixels = whole_of<std::int64_t>(place, part, "min_pixels"),
-          .frame_max_pixels = whole_of<std::int64_t>(place, part, "max_pixels"),
+          .frame_min_pixels = frame.min_pixels,
+          .frame_max_pixels = frame.max_pixels,
           .start = number_of(place, part, "video_start", true),
           .end = number_of(place, part, "video_end", true),
           .frame_rate = number_of(place, part, "frame_rate", false)};
@@ -178,6 +187,7 @@ ContentPart parse_part(const Place& place, const Json& part) {
   } else if (type == "image" || type == "image_url") {
     out.kind = ContentPart::Kind::image;
     out.image = path_of(place, source_of(place, part, {"image", "image_url", "path", "url"}), "image");
+    out.pixels = parse_pixels(place, part);
   } else if (type == "video" || type == "video_url") {
     out.kind = ContentPart::Kind::video;
     out.video = parse_video(place, part);

@@ -17,6 +17,7 @@ struct ContentPart {
   Kind kind = Kind::text;
   std::string text;   // text
   std::string image;  // path, - or data URI, as read_picture takes it
+  PixelWish pixels;   // of the image
   VideoPart video;
 };
 

@@ -22,10 +22,12 @@ const ProcessorConfig& processor_of(const PromptContext& context) {
   return *context.processor;
 }
 
-Media read_image(const PromptContext& context, const std::string& path, const ImageLoader& load,
-                 const MediaMaker& make = {}) {
-  const ProcessorConfig& config = processor_of(context);
-  return make.image ? make.image(path) : image_media(config, load(path));
+Media read_image(const PromptContext& context, const ContentPart& part, const ImageLoader& load,
+                 const MediaMaker& make) {
+  ProcessorConfig config = processor_of(context);
+  if (make.image) return make.image(part);
+  config.image = part.pixels.over(config.image);
+  return image_media(config, load(part.image));
 }
 
 Media read_clip(const PromptContext& context, const VideoPart& part, const PromptOptions& options,
@@ -251,7 +253,7 @@ Prompt build_prompt(const PromptContext& context, const Conversation& conversati
   for (const Message& message : conversation.messages)
     for (const ContentPart& part : message.content) {
       if (part.kind == ContentPart::Kind::image) {
-        out.images.push_back(read_image(context, part.image, load, make));
+        out.images.push_back(read_image(context, part, load, make));
         images.push_back(image_text(out.images.back().patches.grid, context.processor->merge_size));
       } else if (part.kind == ContentPart::Kind::video) {
         out.videos.push_back(read_clip(context, part.video, options, load, make));
@@ -264,12 +266,14 @@ Prompt build_prompt(const PromptContext& context, const Conversation& conversati
 }
 
 Prompt build_raw_prompt(const PromptContext& context, std::string_view text,
-                        std::span<const std::string> image_paths, const ImageLoader& load) {
+                        std::span<const std::string> image_paths, const ImageLoader& load,
+                        const MediaMaker& make) {
   Prompt out;
   out.text = text;
   std::vector<std::string> images;
   for (const std::string& path : image_paths) {
-    out.images.push_back(read_image(context, path, load));
+    const ContentPart part{.kind = ContentPart::Kind::image, .image = path};
+    out.images.push_back(read_image(context, part, load, make));
     images.push_back(image_text(out.images.back().patches.grid, context.processor->merge_size));
   }
   const int bos = context.tokenizer->data().bos;

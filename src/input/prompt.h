@@ -49,7 +49,7 @@ struct PromptContext {
 
 // What becomes of pictures and clips; who asks the same again may keep it.
 struct MediaMaker {
-  std::function<Media(const std::string& path)> image;  // empty: image_media of what load gives
+  std::function<Media(const ContentPart& part)> image;  // empty: image_media of what load gives
   std::function<Media(const VideoPart& part)> clip;     // empty: clip_media
 };
 
@@ -62,6 +62,7 @@ Prompt build_prompt(
 // Error: marks and pictures do not match (both numbers).
 Prompt build_raw_prompt(
     const PromptContext& context, std::string_view text, std::span<const std::string> image_paths,
-    const ImageLoader& load = [](const std::string& path) { return load_image(path); });
+    const ImageLoader& load = [](const std::string& path) { return load_image(path); },
+    const MediaMaker& make = {});
 
 }  // namespace tarsier

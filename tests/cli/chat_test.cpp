@@ -487,6 +487,31 @@ TEST_F(ChatPipe, json_is_one_object_a_line) {
   EXPECT_EQ(o.err, "");
 }
 
+TEST_F(ChatPipe, pictures_are_as_large_as_is_asked_for) {
+  // What is said of them, and their tokens.
+  const auto seen = [](const std::string& flags, const std::string& input = {}) {
+    const test::Output o = pipe("--json " + std::string(kPicture) + " " + flags, input);
+    std::istringstream lines(o.out);
+    std::vector<std::string> out;
+    for (std::string line; std::getline(lines, line);) {
+      const auto event = nlohmann::json::parse(line);
+      if (event["event"] == "picture") out.push_back(event["tokens"].dump());
+      if (event.contains("text")) out.push_back(event["text"]);
+    }
+    return out;
+  };
+  using testing::ElementsAre;
+  const auto planned = HasSubstr("two-shapes.png 128x96 -> 128x96, 12 tokens, about ");
+  EXPECT_THAT(seen("--max-image-tokens 6"), ElementsAre("4"));
+  EXPECT_THAT(seen("--max-pixels 6144"), ElementsAre("4"));
+  EXPECT_THAT(seen("--fit"), ElementsAre(planned, "12"));
+  EXPECT_THAT(seen("--max-image-tokens 6", "/resolution fit 1000000\n/resolution low\n/resolution auto\n"),
+              ElementsAre("4", HasSubstr("-> 64x64, 4 tokens, about "), "4", HasSubstr("to 6 tokens"), "12",
+                          HasSubstr("1 to 256 tokens"), "4", HasSubstr("to 6 tokens")));
+  EXPECT_THAT(pipe("", "/resolution fit -1\n").err,
+              HasSubstr("fit: found fit -1, wanted nothing or seconds"));
+}
+
 // Exchanges of 40, 28 and 28 tokens; with the fourth the first must leave.
 TEST_F(ChatPipe, what_stays_in_a_full_context_is_not_read_again_unless_wanted) {
   for (const bool shift : {true, false}) {

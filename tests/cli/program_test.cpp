@@ -136,6 +136,96 @@ TEST_F(Program, json_holds_text_ids_and_figures) {
   EXPECT_GT(j["ids"].size(), 5U);
 }
 
+TEST_F(Program, a_picture_takes_as_many_tokens_as_it_may) {
+  const auto tokens = [](const std::string& flags) {
+    const Output o = run(std::string(kPicture) + " --json --max-tokens 1 --prompt x " + flags);
+    EXPECT_EQ(o.code, 0) << o.err;
+    return json::parse(o.out)["stats"]["prompt_tokens"].get<int>();
+  };
+  const int whole = tokens("");                                // 128 x 96 pixels, 32 x 32 a token: 12 tokens
+  EXPECT_EQ(tokens("--max-image-tokens 11"), whole - 12 + 6);  // 96 x 64
+  EXPECT_EQ(tokens("--max-image-tokens 6"), whole - 12 + 4);   // 64 x 64
+  EXPECT_EQ(tokens("--max-image-tokens 6"), tokens("--max-pixels 6144"));
+  EXPECT_EQ(tokens("--max-image-tokens 1"), whole - 12 + 1);  // fewer than the checkpoint's least
+  // A messages file may say it for each picture.
+  const auto picture = std::filesystem::path(TARSIER_SOURCE) / "examples/pictures/two-shapes.png";
+  json small = {{"type", "image"}, {"image", picture.string()}};
+  const json large = small;
+  small["max_pixels"] = 6144;
+  const json parts = {small, large, {{"type", "text"}, {"text", "x"}}};
+  std::ofstream(file("limits.json")) << json{{{"role", "user"}, {"content", parts}}};
+  const Output both = run("--json --max-tokens 1 --messages " + file("limits.json"));
+  ASSERT_EQ(both.code, 0) << both.err;
+  EXPECT_EQ(json::parse(both.out)["stats"]["prompt_tokens"], whole + 4 + 2);  // the marks around it
+  // Frames that are read together are a picture, too.
+  if (tarsier::reads_video_files()) {
+    const auto of_clip = [](const std::string& flags) {
+      const Output o = run("--video examples/pictures/clip.mp4 --json --max-tokens 1 --prompt x " + flags);
+      EXPECT_EQ(o.code, 0) << o.err;
+      return json::parse(o.out)["stats"]["prompt_tokens"].get<int>();
+    };
+    EXPECT_EQ(of_clip("--max-image-tokens 1"), of_clip("") - 2 * 4 + 2 * 1);  // two pairs of 64 x 64
+  }
+}
+
+TEST_F(Program, limits_of_pictures_that_cannot_be_met_are_errors) {
+  const auto said = [](const std::string& flags) {
+    const Output o = test::run("tarsier inspect " + model() + " --image 2000x20 " + flags);
+    EXPECT_EQ(o.code, 1) << o.out;
+    return o.err;
+  };
+  EXPECT_EQ(said("--max-image-tokens 3 --min-pixels 4096"),
+            "tarsier: --max-image-tokens 3 are 3072 pixels of this model, --min-pixels asks for 4096\n");
+  EXPECT_EQ(said("--max-pixels 4095 --min-pixels 4096"),
+            "tarsier: pixels of a picture: found at least 4096 and at most 4095\n");
+  EXPECT_EQ(said("--max-image-tokens 2"),
+            "tarsier: 2000x20: 2000 x 20 takes at least 14 tokens, --max-image-tokens is 2\n");
+}
+
+TEST_F(Program, a_picture_that_fits_is_said_before_it_is_encoded) {
+  const std::string question = std::string(kPicture) + " --prompt 'Describe this image.' ";
+  for (const char* flags : {"--fit", "--fit-seconds 1000000"}) {
+    const Output o = run(question + flags);
+    EXPECT_EQ(o.out, kAnswer) << o.err;
+    EXPECT_THAT(
+        o.err,
+        ContainsRegex(
+            "^examples/pictures/two-shapes.png 128x96 -> 128x96, 12 tokens, about [^,]* s, [0-9.]+ [kM]B\n1 "
+            "image"));
+  }
+  const Output never = run(question + "--fit-seconds 0.0000001");
+  EXPECT_EQ(never.code, 1);
+  EXPECT_THAT(never.err, ContainsRegex("^tarsier: --fit: examples/pictures/two-shapes.png 128x96 -> 32x32, 1 "
+                                       "tokens, about [^,]* s, [0-9.]+ "
+                                       "[kM]B are too much: [0-9.]+ GB are free and 1e-07 s asked for\n$"));
+  if (tarsier::reads_video_files()) {
+    const Output clip =
+        run("--video examples/pictures/clip.mp4 --fit --prompt 'What happens in this video?'");
+    EXPECT_EQ(clip.out, "A blue star moves from left to right.\n") << clip.err;
+    EXPECT_THAT(clip.err, ContainsRegex("^examples/pictures/clip.mp4 64x64 -> 4 frames of 64x64, 8 tokens, "
+                                        "about [^,]* s, [0-9.]+ [kM]B\n1 clip"));
+  }
+  const Output planned =
+      test::run("tarsier inspect " + model() + " --image 640x480 --fit --max-image-tokens 8");
+  EXPECT_THAT(planned.out, ContainsRegex("Picture of 640x480 -> 96x64, 6 tokens, about"));
+}
+
+TEST_F(Program, one_thread_prepares_a_picture_where_one_is_asked_for) {
+  // libgomp and libomp print a line for every thread that joins.
+  const auto threads = [](const std::string& flags) {
+    const Output o =
+        test::run("OMP_DISPLAY_AFFINITY=true OMP_AFFINITY_FORMAT=joined tarsier run -m " + model() +
+                  " --image tests/data/photographs/astronaut.jpg --max-tokens 1 --prompt x " + flags);
+    EXPECT_EQ(o.code, 0) << o.err;
+    std::size_t n = 0;
+    for (std::size_t at = o.err.find("joined"); at != std::string::npos; at = o.err.find("joined", at + 1))
+      ++n;
+    return n;
+  };
+  EXPECT_EQ(threads("--threads 1"), 0U);
+  EXPECT_GE(threads("--threads 3"), 3U);
+}
+
 TEST_F(Program, an_answer_ends_at_the_limit_and_at_a_stop_text) {
   const std::string question = std::string(kPicture) + " --json --prompt 'Describe this image.' ";
   const json cut = json::parse(run(question + "--max-tokens 3").out);
@@ -462,6 +552,10 @@ TEST_F(Program, a_wrong_command_line_is_code_2) {
       "tarsier run -m x --messages a.json --prompt z",
       "tarsier run -m x --save-boxes b.png --prompt z",
       "tarsier run -m x --image - --boxes b.png --prompt z",
+      "tarsier run -m x --image a.png --video b.mp4 --boxes b.png --prompt z",
+      "tarsier run -m x --max-image-tokens 0 --prompt z",
+      "tarsier run -m x --max-image-tokens 9 --max-pixels 9999 --prompt z",
+      "tarsier run -m x --fit-seconds 0 --prompt z",
       "tarsier run -m x --video-markers sideways --prompt z",
       "tarsier convert models/tiny-vl-dense",
       "tarsier quantize x.gguf -o y.gguf",

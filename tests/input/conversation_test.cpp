@@ -92,6 +92,16 @@ TEST(Conversation, clips_are_lists_of_pictures) {
   EXPECT_FALSE(bare.total_num_frames.has_value());
 }
 
+TEST(Conversation, a_picture_may_want_pixels_of_its_own) {
+  const ContentPart plain = only_part(R"({"type": "image", "image": "a.png"})");
+  EXPECT_EQ(plain.pixels, tarsier::PixelWish{});
+  const ContentPart both =
+      only_part(R"({"type": "image", "image": "a.png", "min_pixels": 4096, "max_pixels": 65536})");
+  EXPECT_EQ(both.pixels, (tarsier::PixelWish{.min_pixels = 4096, .max_pixels = 65536}));
+  const ContentPart most = only_part(R"({"type": "image", "image": "a.png", "max_pixels": 65536})");
+  EXPECT_EQ(most.pixels, (tarsier::PixelWish{.min_pixels = {}, .max_pixels = 65536}));
+}
+
 TEST(Conversation, clips_are_files_with_options) {
   const VideoPart film =
       only_part(R"({"type": "video", "video": "a.mp4", "fps": 1.5, "min_frames": 2, "max_frames": 9,
@@ -127,6 +137,11 @@ TEST(Conversation, an_error_names_the_file_the_message_and_the_part) {
     EXPECT_THAT(part((R"({"type": "image", "url": ")" + std::string(url) + "\"}").c_str()),
                 StartsWith(place + "image is " + url + ", wanted the path of a file"));
   EXPECT_THAT(part(R"({"type": "image", "image": "a\u0000b"})"), StartsWith(place + "image has a zero byte"));
+  EXPECT_THAT(part(R"({"type": "image", "image": "a", "max_pixels": 0})"),
+              StartsWith(place + "max_pixels is 0"));
+  for (const char* kind : {"image", "video"})
+    EXPECT_EQ(part((R"({")" + std::string(kind) + R"(": "a", "min_pixels": 9, "max_pixels": 8})").c_str()),
+              place + "min_pixels is 9, more than max_pixels, 8");
   EXPECT_EQ(part(R"({"type": "video", "video": []})"), place + "video has no frames");
   EXPECT_EQ(part(R"({"type": "video", "video": [1]})"),
             place + "a frame of the video is number, wanted a string");

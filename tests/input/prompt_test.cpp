@@ -270,6 +270,26 @@ TEST(Prompt, equal_pictures_have_equal_hashes_and_others_do_not) {
   EXPECT_EQ(prompt.videos.at(0).hash, prompt.videos.at(2).hash);
 }
 
+TEST(Prompt, each_picture_has_the_limits_that_it_asks_for) {
+  const auto large = [](const std::string&) {
+    return Image{.width = 300, .height = 200, .rgb = std::vector<std::uint8_t>(300 * 200 * 3)};
+  };
+  const Prompt prompt = prompt_of(R"([{"role": "user", "content": [{"image": "a", "max_pixels": 20000},
+      {"image": "a"}, {"image": "a", "min_pixels": 200000, "max_pixels": 300000}]}])",
+                                  {}, TemplateKind::instruct, large);
+  ProcessorConfig config = dense().processor;
+  const auto grid = [&](PixelLimits limits) {
+    config.image = limits;
+    return image_grid(config, 200, 300);
+  };
+  const PixelLimits usual = config.image;
+  ASSERT_EQ(prompt.images.size(), 3U);
+  EXPECT_EQ(prompt.images[1].patches.grid, grid(usual));
+  EXPECT_EQ(prompt.images[0].patches.grid, grid({std::min<std::int64_t>(usual.min_pixels, 20000), 20000}));
+  EXPECT_EQ(prompt.images[2].patches.grid, grid({200000, 300000}));
+  EXPECT_LT(prompt.images[0].patches.grid.patches(), prompt.images[2].patches.grid.patches());
+}
+
 TEST(Prompt, a_clip_without_a_rate_has_24_frames_a_second) {
   const Prompt prompt = prompt_of(R"([{"role": "user", "content": [{"video": ["a", "b", "c", "d"],
       "frames_indices": [0, 24, 48, 72]}]}])",
