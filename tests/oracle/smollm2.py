@@ -5,8 +5,10 @@
     python smollm2.py TARSIER --write           writes tests/data/smollm2/llama_cpp.json anew; wants llama-cpp-python and numpy
 
 Two programs that round activations in two ways differ by chance, so the weights are also written out as F32, where nothing is rounded: there everything
-must be equal. For the Q4_1 file the NLL of a text is held to 0.1 % of llama.cpp's, and to the F32 weights' no worse than llama.cpp's, plus chance.
+must be equal. For the Q4_1 file the NLL is held to 0.1 % of llama.cpp's, over so many tokens (of licences, which every Debian and Ubuntu has) that chance is
+a fourth of that, and to the F32 weights' no worse than llama.cpp's, plus chance.
 """
+import hashlib
 import json
 import os
 import subprocess
@@ -22,8 +24,14 @@ GAP = 0.05                  # nats between the first two choices, over which the
 ROUNDED_GAP = 0.25          # the same for Q4_1: both engines' logits are off by about 0.08 (mean KL 0.0029)
 NLL_BOUND = 1e-3            # relative
 EXACT_NLL_BOUND = 1e-4
-# Chance in the mean NLL of n tokens, where each is off by a normal number of variance 2 KL: 2 sigma.
-CHANCE = 2 * (2 * 0.0029 / 640) ** 0.5
+THREADS = os.cpu_count()    # of llama.cpp
+LICENCES = "/usr/share/common-licenses"
+PIECE = 4000                # characters of a text
+
+
+def chance(n):
+    """In the mean NLL of n tokens, where each is off by a normal number of variance 2 KL: 2 sigma."""
+    return 2 * (2 * 0.0029 / n) ** 0.5
 
 
 def get_model(folder):
@@ -42,34 +50,54 @@ def tarsier(program, *words):
     return subprocess.run([program, *words], check=True, capture_output=True, text=True).stdout
 
 
-def ours(program, path, folder):
-    """-> {"ids", "nll", "answers"}: of the text, and for each question."""
+def score(program, path, folder, text):
+    """-> the ids of the text in its turn, and their mean NLL."""
     messages = os.path.join(folder, "messages.json")
-    with open(os.path.join(DATA, "text.txt")) as f, open(messages, "w") as g:
-        json.dump({"messages": [{"role": "user", "content": f.read()}]}, g)
+    with open(messages, "w") as f:
+        json.dump({"messages": [{"role": "user", "content": text}]}, f)
     scored = json.loads(tarsier(program, "score", "-m", path, "--messages", messages, "--all", "--json"))
-    answers = [json.loads(tarsier(program, "run", "-m", path, "--prompt", q, "--temperature", "0", "--max-tokens", str(ANSWER), "--json"))["ids"] for q in QUESTIONS]
-    return {"ids": [t["id"] for t in scored["tokens"]], "nll": scored["nll"], "answers": answers}
+    return [t["id"] for t in scored["tokens"]], scored["nll"]
 
 
-def theirs(path, prompts):
-    """The same by llama.cpp, with the gap at each step. prompts: the rendered text and questions."""
+def ours(program, path, folder, texts):
+    """-> {"n", "ids", "nll", "answers"}: of the texts together, and for each question."""
+    return together([score(program, path, folder, text) for text in texts],
+                    [json.loads(tarsier(program, "run", "-m", path, "--prompt", q, "--temperature", "0", "--max-tokens", str(ANSWER), "--json"))["ids"]
+                     for q in QUESTIONS])
+
+
+def together(scored, answers):
+    n = sum(len(ids) for ids, _ in scored)
+    return {"n": n, "ids": [hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:16] for ids, _ in scored],
+            "nll": sum(len(ids) * nll for ids, nll in scored) / n, "answers": answers}
+
+
+def llama_of(path):
     import llama_cpp
-    import numpy as np
     llama_cpp.llama_log_set(QUIET, None)
-    llama = llama_cpp.Llama(path, n_ctx=2048, n_threads=2, logits_all=True, verbose=False)
+    return llama_cpp.Llama(path, n_ctx=2048, n_threads=THREADS, n_threads_batch=THREADS, logits_all=True, verbose=False)
+
+
+def theirs(path, texts):
+    """The same by llama.cpp, with the gap at each step."""
+    import numpy as np
+    llama = llama_of(path)
 
     def log_probs(rows):
         x = np.array(rows).astype(np.float64)
         x -= x.max(axis=-1, keepdims=True)
         return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
-    ids = llama.tokenize(prompts[0].encode(), add_bos=False, special=True)
-    llama.eval(ids)
-    rows = log_probs(llama.scores[:len(ids)])
-    out = {"ids": ids[1:], "nll": float(-rows[np.arange(len(ids) - 1), ids[1:]].mean()), "answers": [], "gaps": []}
-    for prompt in prompts[1:]:
+    scored = []
+    for text in texts:
         llama.reset()
-        answer, gaps, ids = [], [], llama.tokenize(prompt.encode(), add_bos=False, special=True)
+        ids = llama.tokenize((SYSTEM + TURN.format(text)).encode(), add_bos=False, special=True)
+        llama.eval(ids)
+        rows = log_probs(llama.scores[:len(ids)])
+        scored.append((ids[1:], float(-rows[np.arange(len(ids) - 1), ids[1:]].mean())))
+    answers, all_gaps = [], []
+    for question in QUESTIONS:
+        llama.reset()
+        answer, gaps, ids = [], [], llama.tokenize((SYSTEM + TURN.format(question) + ANSWERS).encode(), add_bos=False, special=True)
         while len(answer) < ANSWER:
             llama.eval(ids)
             row = log_probs(llama.scores[llama.n_tokens - 1])
@@ -77,27 +105,45 @@ def theirs(path, prompts):
             last = np.sort(row)
             answer += ids
             gaps.append(round(float(last[-1] - last[-2]), 4))
-        out["answers"].append(answer)
-        out["gaps"].append(gaps)
-    return out
+        answers.append(answer)
+        all_gaps.append(gaps)
+    return {**together(scored, answers), "gaps": all_gaps}
 
 
-def rendered():
-    """The prompts as the model's template makes them."""
-    system = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-    with open(os.path.join(DATA, "text.txt")) as f:
-        text = f.read()
-    turn = "<|im_start|>user\n{}<|im_end|>\n"
-    return [system + turn.format(text)] + [system + turn.format(q) + "<|im_start|>assistant\n" for q in QUESTIONS]
+def licences():
+    """-> texts of about PIECE characters; and of each file what tells whether it is the same. None, None where one is not there."""
+    texts, sums = [], {}
+    for name in ["GPL-3", "GFDL-1.3", "LGPL-2.1", "MPL-2.0", "Apache-2.0"]:
+        path = os.path.join(LICENCES, name)
+        if not os.path.exists(path):
+            print(f"not compared over {LICENCES}: {path} is not there")
+            return None, None
+        with open(path, encoding="utf-8") as f:
+            whole = f.read()
+        sums[name] = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        piece = ""
+        for paragraph in whole.split("\n\n"):
+            if piece and len(piece) + len(paragraph) > PIECE:
+                texts.append(piece)
+                piece = ""
+            piece += " ".join(paragraph.split()) + "\n"
+        texts.append(piece)
+    return texts, sums
+
+
+# As the model's template makes them.
+SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+TURN = "<|im_start|>user\n{}<|im_end|>\n"
+ANSWERS = "<|im_start|>assistant\n"
 
 
 def differences(name, here, there, bound, gap):
     out = []
-    if here["ids"] != there["ids"]:
-        first = next((i for i, (a, b) in enumerate(zip(here["ids"], there["ids"])) if a != b), "a last one")
-        out.append(f"{name}: other ids of the text, from number {first} on")
+    other = [i for i, (mine, theirs) in enumerate(zip(here["ids"], there["ids"])) if mine != theirs]
+    if other or here["n"] != there["n"]:
+        out.append(f"{name}: other ids of the texts {other}, {here['n']} in all, wanted {there['n']}")
     off = here["nll"] / there["nll"] - 1
-    print(f"{name}: NLL {here['nll']:.6f} here, {there['nll']:.6f} by llama.cpp ({off:+.4%})")
+    print(f"{name}: NLL of {here['n']} tokens {here['nll']:.6f} here, {there['nll']:.6f} by llama.cpp ({off:+.4%})")
     if abs(off) > bound:
         out.append(f"{name}: the NLL is off by more than {bound:.2%}")
     for question, mine, other, gaps in zip(QUESTIONS, here["answers"], there["answers"], there["gaps"]):
@@ -116,21 +162,27 @@ def main():
             sys.exit(77)
         exact = os.path.join(folder, "f32.gguf")
         tarsier(program, "quantize", path, "-o", exact, "--type", "f32")
+        with open(os.path.join(DATA, "text.txt")) as f:
+            text = [f.read()]
         stored = os.path.join(DATA, "llama_cpp.json")
+        long, sums = licences()
         if write:
             import llama_cpp
             with open(stored, "w") as f:
-                json.dump({"made_by": "tests/oracle/smollm2.py --write", "package": PACKAGE, "llama_cpp_python": llama_cpp.__version__,
-                           "q4_1": theirs(path, rendered()), "f32": theirs(exact, rendered())}, f)
+                json.dump({"made_by": "tests/oracle/smollm2.py --write", "package": PACKAGE, "llama_cpp_python": llama_cpp.__version__, "licences": sums,
+                           "f32": theirs(exact, text), "f32_licences": theirs(exact, long), "q4_1": theirs(path, long)}, f, indent=0)
                 f.write("\n")
         with open(stored) as f:
             there = json.load(f)
-        failures = []
-        q4_1, f32 = ours(program, path, folder), ours(program, exact, folder)
-        failures += differences("F32", f32, there["f32"], EXACT_NLL_BOUND, GAP)
-        failures += differences("Q4_1", q4_1, there["q4_1"], NLL_BOUND, ROUNDED_GAP)
-        if abs(q4_1["nll"] - f32["nll"]) > abs(there["q4_1"]["nll"] - there["f32"]["nll"]) + CHANCE:
-            failures.append("Q4_1: further from its own weights than llama.cpp")
+        failures = differences("F32", ours(program, exact, folder, text), there["f32"], EXACT_NLL_BOUND, GAP)
+        if sums is None or sums != there["licences"]:
+            print(f"Q4_1: not compared: the licences are {sums}, wanted {there['licences']}")
+        else:
+            q4_1 = ours(program, path, folder, long)
+            failures += differences("Q4_1", q4_1, there["q4_1"], NLL_BOUND, ROUNDED_GAP)
+            truth = there["f32_licences"]["nll"]  # which F32 weights give here, too: above
+            if abs(q4_1["nll"] - truth) > abs(there["q4_1"]["nll"] - truth) + chance(q4_1["n"]):
+                failures.append(f"Q4_1: further from its own weights' {truth:.6f} than llama.cpp")
     for failure in failures:
         print("FAILED: " + failure)
     sys.exit(1 if failures else 0)
