@@ -78,7 +78,7 @@ class Chat {
   std::string picture_line(const chat::Attachment& attachment) const;
   void estimate_speed();
   double seconds_of(const chat::Prompter::Seen& seen) const;  // 0: not known
-  void size(chat::Attachment& attachment);  // how large it is seen; says what --fit chose
+  void size(chat::Attachment& attachment);                    // how large it is seen; says what --fit chose
 
   // The commands that are longer than a line.
   void resolution(const std::string& arguments);
