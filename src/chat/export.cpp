@@ -53,10 +53,13 @@ std::string_view browser_type(const Bytes& bytes) {
   return "";
 }
 
+std::string data_address(std::string_view type, const Bytes& bytes) {
+  return fmt::format("data:{};base64,{}", type, base64(bytes));
+}
+std::string data_address(const Image& image) { return data_address("image/png", encode_png(image)); }
 std::string data_address(const Picture& picture) {
   const std::string_view type = browser_type(*picture.bytes);
-  const Bytes bytes = type.empty() ? encode_png(pixels_of(picture)) : *picture.bytes;
-  return fmt::format("data:{};base64,{}", type.empty() ? "image/png" : type, base64(bytes));
+  return type.empty() ? data_address(pixels_of(picture)) : data_address(type, *picture.bytes);
 }
 
 // Boxes over a picture of this size, in the model's coordinates of 0..1000.
@@ -78,13 +81,29 @@ std::string svg(const std::vector<Box>& boxes) {
   return out + "</svg>";
 }
 
+std::string figure(const std::string& address, const std::string& name, const std::string& about,
+                   const std::vector<Box>& boxes) {
+  return fmt::format(
+      "<figure><div><img src=\"{}\" alt=\"{}\">{}</div><figcaption>{} {}</figcaption></figure>\n", address,
+      escaped(name), boxes.empty() ? "" : svg(boxes), escaped(name), about);
+}
+
 std::string figure(const Picture& picture, const std::vector<Box>& boxes) {
   if (picture.bytes == nullptr)
     return "<p class=gone>" + escaped(picture.name) + ": not there any more</p>\n";
-  return fmt::format(
-      "<figure><div><img src=\"{}\" alt=\"{}\">{}</div><figcaption>{} {}x{}</figcaption></figure>\n",
-      data_address(picture), escaped(picture.name), boxes.empty() ? "" : svg(boxes), escaped(picture.name),
-      picture.width, picture.height);
+  return figure(data_address(picture), picture.name, fmt::format("{}x{}", picture.width, picture.height),
+                boxes);
+}
+
+// What an answer about this shows.
+std::string figures(const Attachment& seen, const std::vector<Box>& boxes, const BoxedFrames& frames_of) {
+  if (!seen.clip && !seen.video) return figure(seen.pictures.front(), boxes);
+  std::string out;
+  for (const Prompter::Boxed& one : frames_of(seen, boxes))
+    out += figure(data_address(one.image), seen.name,
+                  fmt::format("{}x{}, at {:.1f} s", one.image.width, one.image.height, one.frame->seconds),
+                  one.boxes);
+  return out;
 }
 
 constexpr std::string_view kStyle =
@@ -123,7 +142,7 @@ std::string to_markdown(const Dialogue& dialogue, std::string_view title) {
   return out;
 }
 
-std::string to_html(const Dialogue& dialogue, std::string_view title) {
+std::string to_html(const Dialogue& dialogue, std::string_view title, const BoxedFrames& frames_of) {
   std::string out = fmt::format(
       "<!doctype html>\n<html lang=\"\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width\"><title>{}</title><style>{}</style></head><body>\n<h1>{}</h1>\n",
@@ -140,7 +159,7 @@ std::string to_html(const Dialogue& dialogue, std::string_view title) {
     if (turn->role == Role::assistant) {
       const std::vector<Box> boxes = parse_grounding(turn->text).boxes;
       const Attachment* seen = boxes.empty() ? nullptr : attachment_of_boxes(dialogue, *turn);
-      if (seen != nullptr && !seen->clip) out += "\n" + figure(seen->pictures.front(), boxes);
+      if (seen != nullptr) out += "\n" + figures(*seen, boxes, frames_of);
     }
     out += "</section>\n";
   }

@@ -50,8 +50,7 @@ void add_boxes_flag(CLI::App& app, BoxesFlags& flags) {
          "--boxes,--save-boxes", flags.to,
          "json: print the answer's boxes, points and events as one JSON object, in pixels of the picture "
          "and seconds and frames of the clip; else a PNG file to draw boxes and points into, of a clip on "
-         "the "
-         "frame of their time (several frames: FILE-12.png, with the frame's number); again for both")
+         "the frame of their time (several frames: FILE-12.png, with the frame's number); again for both")
       ->type_name("json|FILE.png")
       ->allow_extra_args(false);
 }

@@ -559,7 +559,9 @@ void Chat::export_to(const std::string& arguments) {
   if (ending == ".md")
     text = to_markdown(dialogue_, title);
   else if (ending == ".html")
-    text = to_html(dialogue_, title);
+    text = to_html(dialogue_, title, [&](const Attachment& clip, const std::vector<chat::Box>& boxes) {
+      return prompter_.boxed(clip, boxes);
+    });
   else if (ending == ".json")
     text = to_json_text(dialogue_);
   else

@@ -34,9 +34,7 @@ PixelWish pixel_wish(const ProcessorConfig& processor, const SizeFlags& flags);
 class PictureSizes {
  public:
   // session: which threads encode, and what memory its tokens take. n_media: pictures and clips that share
-  // what
-  // --fit allows.
-  // Error: as pixel_wish.
+  // what --fit allows. Error: as pixel_wish.
   PictureSizes(std::shared_ptr<const Model> model, const SizeFlags& flags, const SessionOptions& session,
                int n_media = 1);
   ~PictureSizes();

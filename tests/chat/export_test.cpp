@@ -10,7 +10,12 @@ namespace {
 
 using tarsier::Json;
 using tarsier::chat::attach_file;
+using tarsier::chat::Attachment;
+using tarsier::chat::Box;
 using tarsier::chat::Dialogue;
+using tarsier::chat::FrameBoxes;
+using tarsier::chat::pixels_of;
+using tarsier::chat::Prompter;
 using tarsier::chat::Role;
 using testing::HasSubstr;
 using testing::Not;
@@ -30,8 +35,28 @@ Dialogue some_dialogue() {
   return d;
 }
 
+TEST(Export, boxes_of_a_clip_are_drawn_over_the_frame_of_their_time) {
+  Dialogue d;
+  d.add({.role = Role::user,
+         .text = "Where?",
+         .attached = {attach_file(std::string(TARSIER_SOURCE) + "/examples/pictures/clip")}});
+  d.add({.role = Role::assistant, .text = R"([{"bbox_2d": [10, 20, 300, 400], "label": "x", "time": 1.5}])"});
+  std::string asked;
+  const std::string html = to_html(d, "t", [&](const Attachment& clip, const std::vector<Box>& boxes) {
+    asked = clip.name;
+    const FrameBoxes frame{.frame = 3, .number = 12, .seconds = 1.5, .boxes = boxes};
+    return std::vector<Prompter::Boxed>{{pixels_of(clip.pictures.at(12)), boxes, frame}};
+  });
+  EXPECT_EQ(asked, d.turn(1).attached.front().name);
+  const std::size_t answer = html.find("class=assistant");
+  ASSERT_NE(answer, std::string::npos);
+  EXPECT_THAT(html.substr(answer), HasSubstr("<rect x=\"10\" y=\"20\" width=\"290\" height=\"380\""));
+  EXPECT_THAT(html.substr(answer), HasSubstr(", at 1.5 s</figcaption>"));
+  EXPECT_THAT(html.substr(0, answer), Not(HasSubstr("<rect")));
+}
+
 TEST(Export, html_is_one_page_with_pictures_and_boxes_and_no_script) {
-  const std::string html = to_html(some_dialogue(), "x < y");
+  const std::string html = to_html(some_dialogue(), "x < y", {});
   EXPECT_THAT(html, HasSubstr("src=\"data:image/png;base64,iVBOR"));
   EXPECT_THAT(html, HasSubstr("<rect x=\"10\" y=\"20\" width=\"290\" height=\"380\""));
   EXPECT_THAT(html, HasSubstr("<circle cx=\"500\" cy=\"600\""));
