@@ -16,9 +16,9 @@ constexpr CommandRow kCommands[] = {
      "part; FPS=2 before a folder says how its frames follow",
      Completes::paths},
     {Command::paste, "paste", "", "Attach the picture in the clipboard", Completes::nothing},
-    {Command::resolution, "resolution", "[low|auto|high|max|fit [SECONDS]|MIN MAX]",
-     "How many pixels the model sees of the pictures attached last, and of those to come; fit: as many as "
-     "memory, and seconds, allow",
+    {Command::resolution, "resolution", "[NAME|MIN MAX]",
+     "Pixels that the model sees of the pictures attached last, and of those to come: low, auto, high, max, "
+     "or fit [SECONDS], as many as memory and time allow",
      Completes::resolutions},
     {Command::boxes, "boxes", "", "Show the answer's boxes and points on the picture", Completes::nothing},
     {Command::save_boxes, "save-boxes", "FILE.png",
