@@ -78,6 +78,7 @@ std::vector<FrameBoxes> boxes_by_frame(const Media& clip, const std::vector<Box>
   std::map<std::size_t, std::vector<Box>> found;
   for (const Box& box : boxes) found[box.time ? frame_at(clip, *box.time) : 0].push_back(box);
   std::vector<FrameBoxes> out;
+  out.reserve(found.size());
   for (auto& [frame, its] : found)
     out.push_back({frame, clip.frames_indices.at(frame), clip.frame_seconds.at(frame), std::move(its)});
   return out;
