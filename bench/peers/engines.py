@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONVERT_LIMIT = 3600  # seconds, for what is done once
@@ -18,10 +19,10 @@ def last_line(text):
     return lines[-1][-300:] if lines else "nothing was said"
 
 
-def call(command, limit, env=None):
+def call(command, limit, env=None, cwd=None):
     """-> (standard output, whether the time limit ended it).  Failure: the last line of what went wrong."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, text=True, env=env)
+        process = subprocess.Popen(command, stdout=out, stderr=err, text=True, env=env, cwd=cwd)
         try:
             code = process.wait(timeout=limit)
         except subprocess.TimeoutExpired:
@@ -77,12 +78,12 @@ class Tarsier:
             command += ["--image", f"{w['width']}x{w['height']}"]
         if "kv_type" in w:
             command += ["--kv-type", w["kv_type"]]
-        text, late = call(command, limit)
+        text, late = call(command, 5 * limit)  # nothing of it is known before its end
         if late:
-            raise Failure(f"not done in {limit:.0f} s")
+            raise Failure(f"not done in {5 * limit:.0f} s")
         result = json.loads(text)
         part = result[row.do]
-        return {"seconds": [part["seconds"]], "least": part["seconds_min"], "most": part["seconds_max"], "tokens": part["tokens"],
+        return {"seconds": [part["seconds"]], "runs": runs, "least": part["seconds_min"], "most": part["seconds_max"], "tokens": part["tokens"],
                 "share_of_limit": part["share_of_limit"], "machine": result["machine"]}
 
 
@@ -124,11 +125,9 @@ class Ik:
     def variants(self, row, files):
         if not self.folder:
             raise Failure("no folder of its programs was given (--ik)")
-        if row.do == "first_token":
-            raise Failure("not measured")
         if not files:
             raise Failure("there is no file of its own kind")
-        if row.do == "image":
+        if row.do in ("image", "first_token"):
             yield "flash attention off", {"files": files, "flags": ["-fa", "0"]}
             yield "flash attention on", {"files": files, "flags": ["-fa", "1"]}
         else:
@@ -136,9 +135,11 @@ class Ik:
             yield "-rtr", {"files": files, "flags": ["-rtr", "1"]}
 
     def measure(self, row, job, runs, threads, limit):
-        if row.do == "image":
+        if row.do in ("image", "first_token"):
             return self.picture(row, job, runs, threads, limit)
         w = row.work
+        if w.get("depth", 0) + w["tokens"] > 4096:
+            runs = 1  # it reads all that lies before in each of them, and tells nothing before the last
         command = [os.path.join(self.folder, "llama-bench"), "-m", job["files"][0], "-t", str(threads), "-r", str(runs), "-fa", "1", "-fmoe", "1", "-o", "json",
                    "-ctk", w.get("kv_type", "f16"), "-ctv", w.get("kv_type", "f16"), "-ub", str(min(2048, w["tokens"])), "-b", "2048", *job["flags"]]
         if row.do == "prompt":
@@ -147,26 +148,35 @@ class Ik:
             command += ["-p", "0", "-n", "0", "-gp", f"{w['depth']},{w['tokens']}"]
         else:
             command += ["-p", "0", "-n", str(w["tokens"])]
-        text, late = call(command, limit)
+        text, late = call(command, limit, cwd=os.path.dirname(job["files"][0]))  # where it may leave its logs
         if late:
             raise Failure(f"not done in {limit:.0f} s")
-        tests = json.loads(text)
+        tests = json.loads("\n".join(line for line in text.splitlines() if not line.startswith("WARNING")))
         return {"seconds": [s / 1e9 for s in tests[-1]["samples_ns"]], "tokens": w["tokens"]}
 
     def picture(self, row, job, runs, threads, limit):
-        """llama-mtmd-cli says how long it encoded; one process a run."""
+        """llama-mtmd-cli says how long it encoded and how long the text model then read the picture: the first token without resizing and
+        without the few tokens of text, which it does not tell.  One process a run."""
+        words = ["encoded in"] + (["decoded (batch"] if row.do == "first_token" else [])
         picture = os.path.join(os.path.dirname(job["files"][0]), f"random-{row.work['width']}.ppm")
         if not os.path.exists(picture):
             with open(picture, "wb") as f:
                 f.write(b"P6 %d %d 255\n" % (row.work["width"], row.work["height"]) + os.urandom(3 * row.work["width"] * row.work["height"]))
-        seconds = []
+        seconds, end = [], time.monotonic() + limit
         for _ in range(runs):
-            command = [os.path.join(self.folder, "llama-mtmd-cli"), "-m", job["files"][0], "--mmproj", job["files"][1], "--image", picture, "-p", "Hi", "-n", "1", "-t", str(threads), *job["flags"]]
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit, check=False)
-            said = [line for line in (done.stdout + done.stderr).splitlines() if "encoded in" in line]
-            if not said:
+            command = [os.path.join(self.folder, "llama-mtmd-cli"), "-m", job["files"][0], "--mmproj", job["files"][1], "--image", picture, "-p", "Hi", "-n", "1", "-c", "4096", "-t", str(threads), *job["flags"]]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=max(1, end - time.monotonic()), check=False,
+                                      cwd=os.path.dirname(job["files"][0]))
+            except subprocess.TimeoutExpired:
+                break
+            lines = (done.stdout + done.stderr).splitlines()
+            times = [[float(line.split(" in ")[1].split()[0]) for line in lines if word in line] for word in words]
+            if not all(times):
                 raise Failure(last_line(done.stderr))
-            seconds.append(float(said[-1].split("encoded in")[1].split()[0]) / 1000)
+            seconds.append(sum(map(sum, times)) / 1000)
+        if not seconds:
+            raise Failure(f"not done in {limit:.0f} s")
         return {"seconds": seconds, "tokens": 0}
 
 

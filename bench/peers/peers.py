@@ -5,7 +5,7 @@
     bench/peers/peers.py --only prompt-512,llama.cpp   # some rows, some peers
     bench/peers/peers.py --quick --no-install          # the bundled tiny model: does it work?
 
-Nothing else should run meanwhile.  A peer that fails says why and leaves the others.
+Nothing else should run meanwhile.  A peer that fails says why and leaves the others.  Ctrl-C ends with the rows that are done.
 """
 import argparse
 import datetime
@@ -31,7 +31,7 @@ def parse():
     ap.add_argument("--only", default="", metavar="NAMES", help="rows and peers, with commas between: " + ", ".join(names))
     ap.add_argument("--runs", type=int, default=5, help="the median of so many counts [5]")
     ap.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every engine [all cores]")
-    ap.add_argument("--limit", type=float, default=600, help="seconds for one peer's variant of one row [600]")
+    ap.add_argument("--limit", type=float, default=600, help="seconds for the runs of one peer's variant of one row; those done in time count [600]")
     ap.add_argument("--ik", default="", metavar="FOLDER", help="with ik_llama.cpp's llama-bench and llama-mtmd-cli")
     ap.add_argument("--torch-python", default="", metavar="PROGRAM", help="a python that has torch and transformers already")
     ap.add_argument("--no-install", action="store_true", help="take what packages there are")
@@ -73,23 +73,30 @@ def install(options):
 
 
 def measure(engine, row, files, options):
-    """-> {"value", "label", ...} of the best variant, or {"why"}."""
-    best, why = None, []
+    """-> {"value", "label", ...} of the best variant, or {"why"}.  One run of each finds the best, which is then measured."""
+    why = []
+
+    def timed(label, job, runs):
+        print(f"{row.name}: {engine.name}, {label}, {runs} run{'s' if runs > 1 else ''}", file=sys.stderr, flush=True)
+        try:
+            found = engine.measure(row, job, runs, options.threads, options.limit)
+            seconds = statistics.median(found["seconds"])
+            return {"runs": len(found["seconds"]), **found, "label": label, "value": seconds if row.unit == "s" else found["tokens"] / seconds, "median": seconds}
+        except (engines.Failure, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+            why.append(f"{label}: {error}")
+            return None
+
     try:
-        for label, job in engine.variants(row, files):
-            print(f"{row.name}: {engine.name}, {label}", file=sys.stderr, flush=True)
-            try:
-                found = engine.measure(row, job, options.runs, options.threads, options.limit)
-                seconds = statistics.median(found["seconds"])
-                found.update(label=label, value=seconds if row.unit == "s" else found["tokens"] / seconds, median=seconds)
-                best = found if best is None or seconds < best["median"] else best
-            except (engines.Failure, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
-                why.append(f"{label}: {error}")
+        variants = list(engine.variants(row, files))
     except (engines.Failure, RuntimeError, OSError) as error:
-        why.append(str(error))
-    if best is None:
-        return {"why": "; ".join(why)}
-    return {**best, "why": "; ".join(why)}
+        return {"why": str(error)}
+    tried = []
+    if len(variants) > 1 and options.runs > 1:
+        tried = [(timed(label, job, 1), job) for label, job in variants]
+        tried = sorted((t for t in tried if t[0]), key=lambda t: t[0]["median"])
+        variants = [(t[0]["label"], t[1]) for t in tried[:1]]
+    found = [f for f in (timed(label, job, options.runs) for label, job in variants) if f] or [t[0] for t in tried[:1]]
+    return {**min(found, key=lambda f: f["median"], default={}), "why": "; ".join(why)}
 
 
 def files_for(row, models, options, cache):
@@ -104,9 +111,10 @@ def files_for(row, models, options, cache):
     return cache[row.model]
 
 
-def all_figures(options):
+def all_figures(options, figures):
+    """Fills figures, row by row."""
     models = Models(options.folder, options.tarsier, install(options))
-    figures, cache = [], {}
+    cache = {}
     for row in options.rows:
         chosen = [peer for peer in options.peers if peer.name in row.peers]
         try:
@@ -118,7 +126,6 @@ def all_figures(options):
         except (RuntimeError, OSError) as error:  # not even a checkpoint
             found = {"tarsier": {"why": str(error)}}
         figures.append({"name": row.name, "title": row.title, "unit": row.unit, "wanted": row.wanted, "share_wanted": row.share, "engines": found})
-    return figures
 
 
 def ratios(figure):
@@ -132,13 +139,14 @@ def ratios(figure):
     return {name: seconds(e) / seconds(ours) for name, e in figure["engines"].items() if name != "tarsier" and "median" in e}
 
 
-def cell(found):
+def cell(found, runs):
     if found is None:
         return ""
     if "value" not in found:
         return "not done" if "not done" in found["why"] else "failed"
     value = found["value"]
-    return f"{value:.{max(0, 3 - len(str(int(value))))}f}" + (f" ({found['label']})" if found["label"] else "")
+    notes = [found["label"]] + ([f"{found['runs']} of {runs} runs in time"] if found["runs"] < runs else [])
+    return f"{value:.{max(0, 3 - len(str(int(value))))}f} ({', '.join(notes)})"
 
 
 def machine_text(figures, options):
@@ -157,12 +165,12 @@ def markdown(figures, options):
     """The dated section, as bench/RESULTS.md has them."""
     names = ["tarsier"] + [peer.name for peer in options.peers]
     lines = [f"## {datetime.date.today()}, beside its peers: {machine_text(figures, options)}", "",
-             f"`bench/peers/peers.py{' --quick' if options.quick else ''} --runs {options.runs} --threads {options.threads}`: random weights, medians of {options.runs} runs, every engine with its best flags, in turn.",
+             f"`bench/peers/peers.py{' --quick' if options.quick else ''} --runs {options.runs} --threads {options.threads}`: random weights, medians of {options.runs} runs, every engine with its best flags (those of one run of each), in turn.",
              "Behind a peer's figure: how many times as fast Tarsier is, and in brackets how many were wanted. The limit is what `tarsier bench` finds that this machine could do.", "",
              "| work | unit | " + " | ".join(names) + " | of the limit |", "|---|---|" + "---|" * (len(names) + 1)]
     for f in figures:
         times = ratios(f)
-        cells = [cell(f["engines"].get(n)) + (f", **x {times[n]:.2f}** ({f['wanted'][n]:.2f})" if n in times else "") for n in names]
+        cells = [cell(f["engines"].get(n), options.runs) + (f", **x {times[n]:.2f}** ({f['wanted'][n]:.2f})" if n in times else "") for n in names]
         share = f["engines"]["tarsier"].get("share_of_limit")
         wanted = f" ({100 * f['share_wanted']:.0f} %)" if f["share_wanted"] else ""
         lines.append(f"| {f['title']} | {f['unit']} | " + " | ".join(cells) + f" | {'' if share is None else f'{100 * share:.0f} %{wanted}'} |")
@@ -177,7 +185,11 @@ def main():
     if not os.access(options.tarsier, os.X_OK):
         sys.exit(f"{options.tarsier}: there is no such program; ./test.sh --quick or ./demo.sh builds it")
     options.folder = os.path.abspath(options.folder)
-    figures = all_figures(options)
+    figures = []
+    try:
+        all_figures(options, figures)
+    except KeyboardInterrupt:
+        print("interrupted: the rest of the rows is missing", file=sys.stderr)
     if options.make_only:
         return
     text = markdown(figures, options)
