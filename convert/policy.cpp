@@ -111,7 +111,7 @@ core::DType laid_out(const TensorSpec& spec, core::DType dtype, bool tiles) {
   const core::DType row = core::info(dtype).row;
   const std::size_t dims = spec.shape.size();
   if (!tiles || dims < 2 || dims > 3) return row;
-  return core::tiled_format(row, spec.shape[dims - 2]).value_or(row);
+  return core::tiled_format(row, spec.shape[dims - 2], spec.shape[dims - 1]).value_or(row);
 }
 
 }  // namespace tarsier

@@ -10,6 +10,7 @@
 // serves every token.
 #pragma once
 
+#include "ggml-like-core/base/half.h"
 #include "ggml-like-core/kernels/float_mat.inl"
 #include "ggml-like-core/kernels/kernel_table.h"
 #include "ggml-like-core/kernels/simd/common.h"
@@ -42,24 +43,24 @@ inline FixedScale activation_scale(float top) {
   if (!(top >= 1e-30F)) return {0, 0};  // kMost / top would not be finite
   return {top / kMost, kMost / top};
 }
-// A power of two, so that weights keep their bits.
-inline FixedScale weight_scale(float top) {
+constexpr std::uint32_t kScaleDown = 11;  // from an exponent to that of 2^(exponent + 1) / 4096
+// A power of two, so that weights keep their bits. largest: the bits of the largest magnitude.
+template <class Q>
+inline FixedScale weight_scale(std::uint16_t largest) {
+  const float top = Q::dtype == core::DType::f16 ? core::f16_to_f32(largest) : core::bf16_to_f32(largest);
   const std::uint32_t exponent = __builtin_bit_cast(std::uint32_t, top) >> 23U;
   if (exponent < 27 || exponent > 253) return {0, 0};
-  constexpr std::uint32_t kDown = 11;  // 2^(exponent + 1) / 4096
-  return {__builtin_bit_cast(float, (exponent - kDown) << 23U),
-          __builtin_bit_cast(float, (254 - (exponent - kDown)) << 23U)};
+  return {__builtin_bit_cast(float, (exponent - kScaleDown) << 23U),
+          __builtin_bit_cast(float, (254 - (exponent - kScaleDown)) << 23U)};
 }
 
-// The n <= kFixedGroup floats that load(i) gives, V::lanes at a time, as integers; the rest of the group is
-// 0. Returns the scale.
-template <class V, class Load>
-[[gnu::always_inline]] inline float fix_group(void* out, std::int64_t n, FixedScale (*scale_of)(float),
-                                              const Load& load) {
+// The n <= kFixedGroup floats at x as integers; the rest of the group is 0. Returns the scale.
+template <class V>
+[[gnu::always_inline]] inline float fix_activations(void* out, const float* x, std::int64_t n) {
   constexpr int kPieces = kFixedGroup / V::lanes;
   constexpr bool kKept = 2 * kPieces <= V::registers;  // else it is cheaper to load them again
   const auto piece_at = [&](std::int64_t at) __attribute__((always_inline)) {
-    return at < n ? load(at) : V::zero();
+    return at >= n ? V::zero() : n - at >= V::lanes ? V::load(x + at) : V::load_part(x + at, n - at);
   };
   typename V::f32 piece[kPieces];
   typename V::f32 largest[2] = {V::zero(), V::zero()};
@@ -68,7 +69,7 @@ template <class V, class Load>
     if constexpr (kKept) piece[p.value] = v;
     largest[p.value % 2] = V::max(largest[p.value % 2], V::abs(v));
   });
-  const FixedScale scale = scale_of(V::largest(V::max(largest[0], largest[1])));
+  const FixedScale scale = activation_scale(V::largest(V::max(largest[0], largest[1])));
   const auto inverse = V::set(scale.inverse);
   auto* p16 = static_cast<std::int16_t*>(out);
   unroll<kPieces / 2>([&](auto p) __attribute__((always_inline)) {
@@ -77,8 +78,8 @@ template <class V, class Load>
       piece[kFirst] = piece_at(kFirst * V::lanes);
       piece[kFirst + 1] = piece_at((kFirst + 1) * V::lanes);
     }
-    V::store_2_i16(p16 + kFirst * V::lanes, V::mul(piece[kFirst], inverse),
-                   V::mul(piece[kFirst + 1], inverse));
+    V::store_words_anywhere(p16 + kFirst * V::lanes,
+                            V::i16_of(V::mul(piece[kFirst], inverse), V::mul(piece[kFirst + 1], inverse)));
   });
   return scale.value;
 }
@@ -89,27 +90,39 @@ void fixed_convert_activation(void* out, const float* x, std::int64_t k) {
   std::uint8_t* scales = bytes + fixed_scales_at(k);
   for (std::int64_t i = 0; i < k; i += kFixedGroup, scales += sizeof(float)) {
     const std::int64_t n = k - i < kFixedGroup ? k - i : kFixedGroup;
-    const float scale =
-        fix_group<V>(bytes + static_cast<std::size_t>(i) * sizeof(std::int16_t), n, activation_scale,
-                     [&](std::int64_t at) {
-                       return n - at >= V::lanes ? V::load(x + i + at) : V::load_part(x + i + at, n - at);
-                     });
-    write(scales, scale);
+    write(scales, fix_activations<V>(bytes + static_cast<std::size_t>(i) * sizeof(std::int16_t), x + i, n));
   }
 }
 
-// The n <= kFixedGroup weights of a row at p as integers.
+constexpr std::size_t kGroupBytes = kFixedGroup * sizeof(std::uint16_t);  // of weights
+
+// A whole group at p, where n weights are left of the row; a shorter one in `room`, with zeros behind it.
+inline const std::uint8_t* whole_group(const std::uint8_t* p, std::int64_t n,
+                                       std::uint8_t (&room)[kGroupBytes]) {
+  if (n >= kFixedGroup) return p;
+  __builtin_memset(room, 0, kGroupBytes);
+  __builtin_memcpy(room, p, static_cast<std::size_t>(n) * sizeof(std::uint16_t));
+  return room;
+}
+
+// 2 * V::lanes weights at p as integers.
 template <class V, class Q>
-[[gnu::always_inline]] inline float fix_weights(void* out, const std::uint8_t* p, std::int64_t n) {
-  const auto at_end = [p](std::int64_t at) {
-    return p + static_cast<std::size_t>(at) * sizeof(typename Q::Block);
-  };
-  if (n == kFixedGroup)
-    return fix_group<V>(out, n, weight_scale,
-                        [&](std::int64_t at) { return load_weights<V, Q>(at_end(at)); });
-  return fix_group<V>(out, n, weight_scale, [&](std::int64_t at) {
-    return n - at >= V::lanes ? load_weights<V, Q>(at_end(at)) : load_weights_part<V, Q>(at_end(at), n - at);
+[[gnu::always_inline]] inline typename V::Words fixed_words(const std::uint8_t* p, typename V::f32 inverse) {
+  if constexpr (Q::dtype == core::DType::bf16)
+    return V::i16_of_bf16(V::load_words(p), inverse);
+  else
+    return V::i16_of(V::mul(V::load_f16(p), inverse), V::mul(V::load_f16(p + 2 * V::lanes), inverse));
+}
+
+// A group of weights as integers. Returns the scale.
+template <class V, class Q>
+[[gnu::always_inline]] inline float fix_weights(std::int16_t* out, const std::uint8_t* group) {
+  const FixedScale scale = weight_scale<Q>(V::largest_of_128(group));
+  const auto inverse = V::set(scale.inverse);
+  unroll<kFixedGroup / (2 * V::lanes)>([&](auto j) __attribute__((always_inline)) {
+    V::store_words(out + 2 * V::lanes * j.value, fixed_words<V, Q>(group + 4 * V::lanes * j.value, inverse));
   });
+  return scale.value;
 }
 
 // Unpacked weights of V::lanes rows.
@@ -118,23 +131,26 @@ struct FixedStrip {
   float* scales;        // [group][lane]
 };
 
-// rows[r]: the first weight wanted of row r; n weights from there on. ahead: from a byte to the one that is
-// wanted next time.
+// n weights of V::lanes rows from `row` on, from weight k on. Lanes beyond the last row repeat it.
 template <class V, class Q>
-void fixed_unpack(const FixedStrip& strip, const std::uint8_t* const (&rows)[V::lanes], std::int64_t n,
-                  std::size_t ahead) {
+void fixed_unpack(const FixedStrip& strip, const MatArguments& m, std::int64_t row, std::int64_t k,
+                  std::int64_t n) {
   constexpr std::size_t kWeight = sizeof(typename Q::Block);
   constexpr int kWord = 4 * V::lanes;
+  const std::uint8_t* rows[V::lanes];
+  for (int l = 0; l < V::lanes; ++l)
+    rows[l] = m.w + static_cast<std::size_t>(row + l < m.rows ? row + l : m.rows - 1) * m.w_stride +
+              static_cast<std::size_t>(k) * kWeight;
   alignas(64) std::int16_t turned[V::lanes][kFixedGroup];
+  std::uint8_t room[kGroupBytes];
   std::uint8_t* out = strip.codes;
   float* scales = strip.scales;
   for (std::int64_t i = 0; i < n; i += kFixedGroup, scales += V::lanes, out += kFixedGroup / 2 * kWord) {
-    const std::int64_t count = n - i < kFixedGroup ? n - i : kFixedGroup;
     for (int r = 0; r < V::lanes; ++r) {
-      const std::uint8_t* row = rows[r] + static_cast<std::size_t>(i) * kWeight;
-      for (std::size_t line = 0; line < kFixedGroup * kWeight; line += 64)
-        __builtin_prefetch(row + ahead + line, 0, 2);
-      scales[r] = fix_weights<V, Q>(turned[r], row, count);
+      const std::uint8_t* p = rows[r] + static_cast<std::size_t>(i) * kWeight;
+      for (std::size_t line = 0; line < kGroupBytes; line += 64)  // of the strip that comes next
+        __builtin_prefetch(p + V::lanes * m.w_stride + line, 0, 2);
+      scales[r] = fix_weights<V, Q>(turned[r], whole_group(p, n - i, room));
     }
     for (int part = 0; part < kFixedGroup / 16; ++part) {  // 32 bytes of every row at a time
       typename V::Bytes bytes[V::lanes];
@@ -264,8 +280,8 @@ inline void fetch_columns(const FixedView& x, std::int64_t count, std::int64_t b
 }
 
 // kRows rows are unpacked kDepth weights deep, for the L2 cache; the tokens of a tile stay in the L1 cache
-// while all these rows sweep over them.
-template <class V, class Q, int kRows, int kDepth>
+// while all these rows sweep over them. unpack: as fixed_unpack.
+template <class V, auto unpack, int kRows, int kDepth>
 void fixed_strips(const MatArguments& m) {
   constexpr int kLanes = V::lanes;
   constexpr int kStrips = kRows / kLanes;
@@ -283,13 +299,7 @@ void fixed_strips(const MatArguments& m) {
         const std::int64_t at = count * groups * kLanes;
         strips[count] = {codes + sizeof(std::int16_t) * static_cast<std::size_t>(at) * kFixedGroup,
                          scales + at};
-        const std::uint8_t* rows[kLanes];
-        for (int l = 0; l < kLanes; ++l) {  // lanes beyond the last row repeat it and are not stored
-          const std::int64_t source = r + l < m.rows ? r + l : m.rows - 1;
-          rows[l] = m.w + static_cast<std::size_t>(source) * m.w_stride +
-                    static_cast<std::size_t>(k) * sizeof(typename Q::Block);
-        }
-        fixed_unpack<V, Q>(strips[count], rows, depth, kLanes * m.w_stride);
+        unpack(strips[count], m, r, k, depth);
       }
       const std::uint8_t* x = m.x + static_cast<std::size_t>(k) * sizeof(std::int16_t);
       const std::uint8_t* x_scales =
@@ -320,40 +330,82 @@ void fixed_strips(const MatArguments& m) {
   }
 }
 
-// One token: every weight is used once, so nothing is turned. The same integers and the same float steps.
+template <class V, auto unpack>
+void fixed_product(const MatArguments& m) {
+  if (m.tokens <= V::fixed_columns)
+    fixed_strips<V, unpack, V::lanes, 256>(m);  // read once: the strip should not leave the L1 cache
+  else
+    fixed_strips<V, unpack, 128, 1024>(m);  // 256 KiB of codes
+}
+
+// The products of a group of one row, in lanes that add up to their sum.
 template <class V, class Q>
-void fixed_one_token(const MatArguments& m) {
+[[gnu::always_inline]] inline typename V::i32 fixed_dot(const std::uint8_t* group, const std::uint8_t* x,
+                                                        typename V::f32 inverse) {
+  typename V::i32 sums[2] = {V::set_i32(0), V::set_i32(0)};
+  unroll<kFixedGroup / (2 * V::lanes)>([&](auto j) __attribute__((always_inline)) {
+    constexpr int kAt = 4 * V::lanes * decltype(j)::value;
+    auto& sum = sums[j.value % 2];
+    sum = V::add_i32(sum, V::dot_halves(fixed_words<V, Q>(group + kAt, inverse), V::load_words(x + kAt)));
+  });
+  return V::add_i32(sums[0], sums[1]);
+}
+
+// One token: every weight is used once, so nothing is turned. k stands in lanes, rows are read one after the
+// other, as memory likes it, and the sums of their groups are kept; then V::lanes rows take their float steps
+// together. The same integers and the same float steps, so the same bits.
+template <class V, class Q>
+[[gnu::noinline]] void fixed_row_product(const MatArguments& m) {
   constexpr int kLanes = V::lanes;
-  constexpr std::size_t kWeight = sizeof(typename Q::Block);
-  const std::uint8_t* x_scales = m.x + fixed_scales_at(m.k);
+  constexpr std::int64_t kDepth = 64;  // groups of a row before the next row
+  constexpr std::size_t kAhead = 4096;
+  static_assert(kLanes == 8);
+  alignas(64) std::int32_t total[kLanes][kDepth];
+  alignas(64) float scale[kLanes][kDepth];
+  std::uint8_t room[kGroupBytes];
+  const std::int64_t all = fixed_groups(m.k);
+  const std::uint8_t* x_scale = m.x + fixed_scales_at(m.k);
   for (std::int64_t row = 0; row < m.rows; row += kLanes) {
-    const std::int64_t count = m.rows - row < kLanes ? m.rows - row : kLanes;
-    const std::uint8_t* w = m.w + static_cast<std::size_t>(row) * m.w_stride;
-    auto total = V::zero();
-    for (std::int64_t i = 0; i < m.k; i += kFixedGroup) {
-      const std::int64_t n = m.k - i < kFixedGroup ? m.k - i : kFixedGroup;
-      alignas(64) std::int32_t sums[kLanes] = {};
-      alignas(64) float scales[kLanes] = {};
-      for (std::int64_t r = 0; r < count; ++r) {
-        alignas(64) std::int16_t group[kFixedGroup];
-        const std::uint8_t* p =
-            w + static_cast<std::size_t>(r) * m.w_stride + static_cast<std::size_t>(i) * kWeight;
-        for (std::size_t line = 0; line < kFixedGroup * kWeight; line += 64)
-          __builtin_prefetch(p + kLanes * m.w_stride + line, 0, 2);
-        scales[r] = fix_weights<V, Q>(group, p, n);
-        const std::uint8_t* x = m.x + static_cast<std::size_t>(i) * sizeof(std::int16_t);
-        for (int half = 0; half < kFixedGroup; half += 64)
-          sums[r] += V::dot64_i16(group + half, x + static_cast<std::size_t>(half) * sizeof(std::int16_t));
+    const std::int64_t n_rows = m.rows - row < kLanes ? m.rows - row : kLanes;
+    auto out = V::zero();
+    for (std::int64_t begin = 0; begin < all; begin += kDepth) {
+      const std::int64_t n = all - begin < kDepth ? all - begin : kDepth;
+      for (std::int64_t r = 0; r < n_rows; ++r) {
+        const std::uint8_t* p = m.w + static_cast<std::size_t>(row + r) * m.w_stride;
+        for (std::int64_t b = 0; b < n; b += 8) {
+          typename V::i32 sums[8];
+          for (std::int64_t i = 0; i < 8; ++i) {
+            sums[i] = V::set_i32(0);
+            if (b + i >= n) continue;
+            const auto at = static_cast<std::size_t>(begin + b + i) * kGroupBytes;
+            for (std::size_t line = 0; line < kGroupBytes; line += 64)
+              __builtin_prefetch(p + at + kAhead + line, 0, 2);
+            const std::int64_t left = m.k - (begin + b + i) * kFixedGroup;
+            const std::uint8_t* group = whole_group(p + at, left, room);
+            const FixedScale of = weight_scale<Q>(V::largest_of_128(group));
+            scale[r][b + i] = of.value;
+            sums[i] = fixed_dot<V, Q>(group, m.x + at, V::set(of.inverse));
+          }
+          V::store_i32(&total[r][b], V::sums_of(sums));
+        }
       }
-      const auto both =
-          V::mul(V::load(scales),
-                 V::set(read<float>(x_scales + static_cast<std::size_t>(i / kFixedGroup) * sizeof(float))));
-      total = V::fma(V::to_f32(V::load_i32(sums)), both, total);
+      for (std::int64_t b = 0; b < n; b += 8) {
+        typename V::Words sums[8];
+        typename V::Words scales[8];
+        const auto words = [](const void* p) __attribute__((always_inline)) { return V::load_bytes(p); };
+        turned_places<V>(sums, &total[0][b], kDepth, words);
+        turned_places<V>(scales, &scale[0][b], kDepth, words);
+        for (std::int64_t i = 0; i < 8 && b + i < n; ++i) {
+          const auto at = static_cast<std::size_t>(begin + b + i) * sizeof(float);
+          const auto both = V::mul(V::as_f32(scales[i]), V::set(read<float>(x_scale + at)));
+          out = V::fma(V::to_f32(sums[i]), both, out);
+        }
+      }
     }
-    if (count == kLanes)
-      V::store(m.out + row, total);
+    if (n_rows == kLanes)
+      V::store(m.out + row, out);
     else
-      V::store_part(m.out + row, total, count);
+      V::store_part(m.out + row, out, n_rows);
   }
 }
 
@@ -364,11 +416,9 @@ void fixed_mat_mul(float* out, std::int64_t out_stride, const void* w, std::size
   const MatArguments m{out,      out_stride, static_cast<const std::uint8_t*>(w),
                        w_stride, rows,       static_cast<const std::uint8_t*>(x),
                        x_stride, tokens,     k};
-  if (tokens == 1) return fixed_one_token<V, Q>(m);
-  if (tokens <= V::fixed_columns)
-    fixed_strips<V, Q, V::lanes, 256>(m);  // read once: the strip should not leave the L1 cache
-  else
-    fixed_strips<V, Q, 128, 1024>(m);  // 256 KiB of codes
+  if constexpr (V::row_products)
+    if (tokens == 1) return fixed_row_product<typename V::Rows, Q>(m);
+  fixed_product<V, &fixed_unpack<V, Q>>(m);
 }
 
 template <class V, class Q>

@@ -7,6 +7,7 @@
 #include "ggml-like-core/kernels/fixed_mat.inl"
 #include "ggml-like-core/kernels/float_mat.inl"
 #include "ggml-like-core/kernels/kernel_table.h"
+#include "ggml-like-core/kernels/pair_mat.inl"
 #include "ggml-like-core/kernels/peaks.inl"
 #include "ggml-like-core/kernels/quant_mat.inl"
 #include "ggml-like-core/kernels/rows.inl"
@@ -23,12 +24,20 @@ constexpr core::MatKernels mat_kernels() {
     return quant_kernels<V, Q>();
 }
 
+template <class V, class T>
+constexpr core::MatKernels tiled_kernels() {
+  if constexpr (T::Row::block_len == 1)
+    return pair_kernels<V>();
+  else
+    return quant_kernels<V, typename T::Row, TileSource<V>>();
+}
+
 template <class V, class... Q, class... T>
 constexpr core::KernelTable make_table(const char* name, std::uint32_t required, core::FormatList<Q...>,
                                        core::FormatList<T...>) {
   return {.name = name,
           .required = required,
-          .mat = {mat_kernels<V, Q>()..., quant_kernels<V, typename T::Row, TileSource<V>>()...},
+          .mat = {mat_kernels<V, Q>()..., tiled_kernels<V, T>()...},
           .rms_norm = &rms_norm<V>,
           .layer_norm = &layer_norm<V>,
           .rope = &rope<V>,

@@ -134,15 +134,6 @@ template <class V, class Q>
   }
 }
 
-// 8 vectors from the 8 places at p, stride apart, turned: words[j] holds place j of every row.
-template <class V, class T, class Load>
-[[gnu::always_inline]] inline void turned_places(typename V::Words (&words)[8], const T* p,
-                                                 std::int64_t stride, const Load& load) {
-  typename V::Bytes rows[V::lanes];
-  unroll<V::lanes>([&](auto r) { rows[r.value] = load(p + r.value * stride); });
-  V::interleave(words, rows);
-}
-
 // layout: of the activations.
 template <class V, class Q>
 [[gnu::noinline]] void row_product(const MatArguments& m, const core::ActivationLayout& layout) {

@@ -28,6 +28,15 @@ template <class V>
     V::store_part(p, v, n);
 }
 
+// 8 vectors from the 8 places at p, stride apart, turned: words[j] holds place j of every row.
+template <class V, class T, class Load>
+[[gnu::always_inline]] inline void turned_places(typename V::Words (&words)[8], const T* p,
+                                                 std::int64_t stride, const Load& load) {
+  typename V::Bytes rows[V::lanes];
+  unroll<V::lanes>([&](auto r) { rows[r.value] = load(p + r.value * stride); });
+  V::interleave(words, rows);
+}
+
 // Lanes 0..n-1 of v, the others of rest.
 template <class V>
 [[gnu::always_inline]] inline typename V::f32 first(typename V::f32 v, typename V::f32 rest, std::int64_t n) {

@@ -442,6 +442,14 @@ struct X6_X16 : Tiled<X6> {
 struct X8_X16 : Tiled<X8> {
   static constexpr const char* name = "X8_X16";
 };
+// Pairs of weights are its blocks: what one product of 16-bit integers takes.
+struct BF16_X16 : Tiled<BF16> {
+  static constexpr const char* name = "BF16_X16";
+  static constexpr int block_len = 2;
+  struct Block {
+    std::uint16_t value_bf16[2];
+  };
+};
 
 template <class... Q>
 struct FormatList {
@@ -457,7 +465,7 @@ using AllFormats = FormatList<F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_
                               TQ2_0, X4, X5, X6, X8>;  // the only list
 
 using TiledFormats = FormatList<Q8_0_X16, Q4_0_X16, Q4_K_X16, Q5_K_X16, Q6_K_X16, X4_X16, X5_X16, X6_X16,
-                                X8_X16>;  // and of these
+                                X8_X16, BF16_X16>;  // and of these
 
 // Group g of a Q4_K or Q5_K block: its 6-bit scale and minimum.
 struct ScaleMin {

@@ -23,8 +23,9 @@ std::optional<DType> format_by_name(std::string_view name) {
   return std::nullopt;
 }
 
-std::optional<DType> tiled_format(DType row, std::int64_t rows) {
-  if (rows % kTileRows != 0 || !format_index(tiled(row))) return std::nullopt;
+std::optional<DType> tiled_format(DType row, std::int64_t rows, std::int64_t cols) {
+  if (!format_index(tiled(row)) || rows % kTileRows != 0 || cols % info(tiled(row)).block_len != 0)
+    return std::nullopt;
   return tiled(row);
 }
 

@@ -35,7 +35,8 @@ struct FormatInfo {
   int block_len;
   std::size_t block_bytes;
   bool writable;
-  DType row;  // the format of one row: dtype itself, unless rows are tiled
+  DType row;      // the format of one row: dtype itself, unless rows are tiled
+  bool is_float;  // rows of floats, each for itself: no codes
   bool is_tiled() const { return row != dtype; }
   bool is_own() const { return static_cast<std::uint32_t>(row) >= kFirstOwnId; }  // rows that only we read
   double bits_per_weight() const { return 8.0 * static_cast<double>(block_bytes) / block_len; }
@@ -47,12 +48,17 @@ constexpr std::array<FormatInfo, kStoredCount> kStoredFormats = [] {
   std::array<FormatInfo, kStoredCount> rows{};
   int i = 0;
   AllFormats::for_each([&]<class Q>() {
-    rows[i++] = {Q::dtype, Q::name, Q::block_len, sizeof(typename Q::Block), WritableFormat<Q>, Q::dtype};
+    rows[i++] = {Q::dtype,          Q::name,  Q::block_len,     sizeof(typename Q::Block),
+                 WritableFormat<Q>, Q::dtype, Q::block_len == 1};
   });
   TiledFormats::for_each([&]<class Q>() {
-    rows[i++] = {
-        Q::dtype,     Q::name, Q::block_len, sizeof(typename Q::Block), WritableFormat<typename Q::Row>,
-        Q::Row::dtype};
+    rows[i++] = {Q::dtype,
+                 Q::name,
+                 Q::block_len,
+                 sizeof(typename Q::Block),
+                 WritableFormat<typename Q::Row>,
+                 Q::Row::dtype,
+                 Q::Row::block_len == 1};
   });
   return rows;
 }();
@@ -72,8 +78,9 @@ inline const FormatInfo& info(DType dtype) {
   bug_if(!i, "not a weight format");
   return kStoredFormats[static_cast<std::size_t>(*i)];
 }
-// The format of such rows 16 together, where there is one and `rows` is a multiple of 16.
-std::optional<DType> tiled_format(DType row, std::int64_t rows);
+// The format of such rows 16 together, where there is one, `rows` is a multiple of 16 and `cols` of its
+// blocks.
+std::optional<DType> tiled_format(DType row, std::int64_t rows, std::int64_t cols);
 // "q4_k", "Q4_K": case does not matter.
 std::optional<DType> format_by_name(std::string_view name);
 

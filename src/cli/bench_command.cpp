@@ -51,9 +51,9 @@ struct Work {
   void add(const Cost& c, const MachineLimits& limits) {
     ops += c.ops;
     bytes += c.bytes;
-    compute_seconds += c.ops / (core::info(c.dtype).block_len > 1 ? limits.int8_ops
-                                : c.dtype == core::DType::f32     ? limits.f32_ops
-                                                                  : limits.half_ops);
+    compute_seconds += c.ops / (!core::info(c.dtype).is_float ? limits.int8_ops
+                                : c.dtype == core::DType::f32 ? limits.f32_ops
+                                                              : limits.half_ops);
   }
   void add(const Work& other) {
     ops += other.ops;

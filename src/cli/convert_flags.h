@@ -28,7 +28,7 @@ void add_conversion_flags(CLI::App& command, Options& options) {
       ->type_name("TYPE");
   command.add_flag(
       "--tiles", options.tiles,
-      "Keep rows of quantized weights 16 together: read as they lie, lossless, for tarsier alone");
+      "Keep rows of quantized and BF16 weights 16 together: read as they lie, lossless, for tarsier alone");
   command.add_option("--threads", options.threads, "Threads; 0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()

@@ -293,7 +293,8 @@ TEST(TiledMatMul, equals_the_product_of_rows_bit_for_bit) {
   for (const KernelTable* table : supported_tables())
     for (const FormatInfo& f : kStoredFormats) {
       if (!f.is_tiled()) continue;
-      const std::int64_t k = std::int64_t{9} * 256;  // more than one depth of strips, and a part of one
+      // More than one depth of strips, and a part of one; of floats also a part of a group.
+      const std::int64_t k = std::int64_t{9} * 256 + (f.is_float ? 54 : 0);
       const std::int64_t rows = emulated() ? 16 : 80;
       const std::size_t stride = row_bytes(f.row, k);
       std::vector<std::byte> plain(static_cast<std::size_t>(rows) * stride);

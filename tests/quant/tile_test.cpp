@@ -45,7 +45,7 @@ TEST(Tile, every_byte_stands_where_the_page_says) {
               {tiled(DType::q4_K), 144, false, false}, {tiled(DType::q5_K), 176, false, false},
               {tiled(DType::q6_K), 210, false, true},  {tiled(DType::x4), 136, false, false},
               {tiled(DType::x5), 168, false, false},   {tiled(DType::x6), 200, false, false},
-              {tiled(DType::x8), 264, false, false}};
+              {tiled(DType::x8), 264, false, false},   {tiled(DType::bf16), 4, false, false}};
   ASSERT_EQ(std::size(rows), tiled_types().size());
   for (const auto& f : rows) {
     const std::int64_t cols = std::int64_t{3} * info(f.dtype).block_len;
@@ -77,9 +77,11 @@ TEST(Tile, rows_come_back_byte_for_byte) {
 }
 
 TEST(Tile, only_whole_sixteens_of_rows_of_some_formats_can_be_tiled) {
-  EXPECT_EQ(tiled_format(DType::q4_K, 32), tiled(DType::q4_K));
-  EXPECT_EQ(tiled_format(DType::q4_K, 24), std::nullopt);
-  EXPECT_EQ(tiled_format(DType::f32, 32), std::nullopt);
+  EXPECT_EQ(tiled_format(DType::q4_K, 32, 256), tiled(DType::q4_K));
+  EXPECT_EQ(tiled_format(DType::q4_K, 24, 256), std::nullopt);
+  EXPECT_EQ(tiled_format(DType::f32, 32, 256), std::nullopt);
+  EXPECT_EQ(tiled_format(DType::bf16, 32, 34), tiled(DType::bf16));
+  EXPECT_EQ(tiled_format(DType::bf16, 32, 35), std::nullopt);
   EXPECT_EQ(info(tiled(DType::q6_K)).row, DType::q6_K);
   EXPECT_TRUE(info(tiled(DType::q6_K)).is_tiled());
   EXPECT_FALSE(info(DType::q6_K).is_tiled());

@@ -214,8 +214,13 @@ TEST(Quantized, a_tower_in_8_bits_sees_the_same) {
 
 // Rows 16 together are the same weights.
 TEST(Quantized, a_file_of_tiles_gives_the_same_logits_bit_for_bit) {
-  for (const char* name : {"tiny-vl-dense", "tiny-vl-moe"}) {
-    const test::ModelFile rows(name, "q4_k", "q8_0");
+  const struct {
+    const char *model, *text, *vision;
+  } files[] = {
+      {"tiny-vl-dense", "q4_k", "q8_0"}, {"tiny-vl-moe", "q4_k", "q8_0"}, {"tiny-vl-moe", "bf16", "bf16"}};
+  for (const auto& [name, text, vision] : files) {
+    SCOPED_TRACE(std::string(name) + ", text " + text + ", vision " + vision);
+    const test::ModelFile rows(name, text, vision);
     const test::TempFolder folder;
     tarsier::quantize(
         {.source = rows.model()->path(), .output = folder.path("tiles.gguf"), .type = "same", .tiles = true});

@@ -84,7 +84,7 @@ struct Forms {
 struct Cut {
   std::int64_t rows, tokens;
   Cut(const MatMul& op, bool blas, std::int64_t n, std::int64_t all_rows, int workers) {
-    const bool wide = !blas && info(op.parts[0].weight->dtype).block_len == 1;
+    const bool wide = !blas && info(op.parts[0].weight->dtype).is_float;
     const std::int64_t most = wide ? kTokenBlock16 : kTokenBlock;
     rows = wide && n > kTile ? 2 * kStripRows : kStripRows;
     const std::int64_t wanted = ceil_div(kChunksEach * workers, ceil_div(all_rows, rows));

@@ -121,7 +121,10 @@ struct Avx2 {
   }
   static Words load_words(const void* p) { return load_bytes(p); }
   static void store_words(void* p, Words w) { _mm256_store_si256(static_cast<__m256i*>(p), w); }
+  static void store_words_anywhere(void* p, Words w) { _mm256_storeu_si256(static_cast<__m256i*>(p), w); }
   static i32 to_i32(Words w) { return w; }
+  static f32 as_f32(i32 w) { return _mm256_castsi256_ps(w); }
+  static Words to_words(f32 v) { return _mm256_castps_si256(v); }
   // Shifts are of 16 bits; what crosses a byte on the right is masked away.
   template <int right, std::uint8_t mask, int left = 0>
   static Words bits_of(Words w) {
@@ -171,21 +174,33 @@ struct Avx2 {
     asm("" : "+x"(sum));  // or g++ moves all products of a tile before the first sum, out of registers
     return sum;
   }
-  static void store_2_i16(void* p, f32 a, f32 b) {
+  static Words i16_of(f32 a, f32 b) {
     const __m256i halves = _mm256_packs_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b));
-    _mm256_storeu_si256(static_cast<__m256i*>(p), _mm256_permute4x64_epi64(halves, 0xd8));
+    return _mm256_permute4x64_epi64(halves, 0xd8);
+  }
+  static Words i16_of_bf16(Words w, f32 factor) {
+    const __m256i high = _mm256_set1_epi32(static_cast<std::int32_t>(0xffff0000U));
+    const f32 a = _mm256_castsi256_ps(_mm256_slli_epi32(w, 16));
+    const f32 b = _mm256_castsi256_ps(_mm256_and_si256(w, high));
+    return _mm256_blend_epi16(_mm256_cvtps_epi32(mul(a, factor)),
+                              _mm256_slli_epi32(_mm256_cvtps_epi32(mul(b, factor)), 16), 0xaa);
+  }
+  static std::uint16_t largest_of_128(const void* p) {
+    __m256i most[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    for (int i = 0; i < 8; ++i)
+      most[i % 2] = most_16(most[i % 2], load_bytes(static_cast<const std::uint8_t*>(p) + 32 * i));
+    return largest_half(_mm256_max_epu16(most[0], most[1]));
+  }
+  static Words most_16(Words most, Words pair) {
+    return _mm256_max_epu16(most, _mm256_and_si256(pair, _mm256_set1_epi16(0x7fff)));
+  }
+  // Of 16 unsigned halves.
+  static std::uint16_t largest_half(__m256i v) {
+    const __m128i eight = _mm_max_epu16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    const __m128i all = _mm_set1_epi16(-1);
+    return static_cast<std::uint16_t>(~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, all))));
   }
   static i32 load_i32(const void* p) { return load_bytes(p); }
-  static std::int32_t dot64_i16(const void* a, const void* b) {
-    __m256i sum = _mm256_setzero_si256();
-    for (int i = 0; i < 4; ++i)
-      sum =
-          _mm256_add_epi32(sum, _mm256_madd_epi16(load_bytes(static_cast<const std::uint8_t*>(a) + 32 * i),
-                                                  load_bytes(static_cast<const std::uint8_t*>(b) + 32 * i)));
-    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
-  }
   static void store_i16(void* p, f32 v) {
     const __m256i whole = _mm256_cvtps_epi32(v);
     _mm_storeu_si128(static_cast<__m128i*>(p),
@@ -199,8 +214,8 @@ struct Avx2 {
   }
 
   // --- rows of weights, k in lanes ---
-  static f32 as_f32(Words w) { return _mm256_castsi256_ps(w); }
-  static Words to_words(f32 v) { return _mm256_castps_si256(v); }
+  // Products of 16-bit integers, in pairs.
+  static i32 dot_halves(Words a, Words b) { return _mm256_madd_epi16(a, b); }
   // Lane r: the sum of all lanes of parts[r].
   static i32 sums_of(const i32 (&parts)[lanes]) {
     const __m256i low =

@@ -142,7 +142,10 @@ struct Avx512 {
   }
   static Words load_words(const void* p) { return _mm512_loadu_si512(p); }
   static void store_words(void* p, Words w) { _mm512_store_si512(p, w); }
+  static void store_words_anywhere(void* p, Words w) { _mm512_storeu_si512(p, w); }
   static i32 to_i32(Words w) { return w; }
+  static f32 as_f32(i32 w) { return _mm512_castsi512_ps(w); }
+  static Words to_words(f32 v) { return _mm512_castps_si512(v); }
   // Shifts are of 16 bits; what crosses a byte on the right is masked away.
   template <int right, std::uint8_t mask, int left = 0>
   static Words bits_of(Words w) {
@@ -192,19 +195,29 @@ struct Avx512 {
   static i32 dot2(i32 sum, Words words, const void* x) {
     return kept(_mm512_add_epi32(sum, _mm512_madd_epi16(words, _mm512_set1_epi32(read<std::int32_t>(x)))));
   }
-  static void store_2_i16(void* p, f32 a, f32 b) {
+  static Words i16_of(f32 a, f32 b) {
     const __m512i mixed = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
     const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
-    _mm512_storeu_si512(p, _mm512_permutexvar_epi64(order, mixed));
+    return _mm512_permutexvar_epi64(order, mixed);
+  }
+  static Words i16_of_bf16(Words w, f32 factor) {
+    const f32 a = _mm512_castsi512_ps(_mm512_slli_epi32(w, 16));
+    const f32 b = _mm512_castsi512_ps(and_i32(w, 0xffff0000U));
+    return _mm512_mask_blend_epi16(0xaaaaaaaaU, _mm512_cvtps_epi32(mul(a, factor)),
+                                   _mm512_slli_epi32(_mm512_cvtps_epi32(mul(b, factor)), 16));
+  }
+  static std::uint16_t largest_of_128(const void* p) {
+    __m512i most[2] = {no_pairs(), no_pairs()};
+    for (int i = 0; i < 4; ++i)
+      most[i % 2] = most_16(most[i % 2], load_words(static_cast<const std::uint8_t*>(p) + 64 * i));
+    const __m512i all = _mm512_max_epu16(most[0], most[1]);
+    return Avx2::largest_half(
+        _mm256_max_epu16(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1)));
+  }
+  static Words most_16(Words most, Words pair) {
+    return _mm512_max_epu16(most, _mm512_and_si512(pair, _mm512_set1_epi16(0x7fff)));
   }
   static i32 load_i32(const void* p) { return _mm512_loadu_si512(p); }
-  static std::int32_t dot64_i16(const void* a, const void* b) {
-    const auto products = [&](int i) {
-      return _mm512_madd_epi16(_mm512_loadu_si512(static_cast<const std::uint8_t*>(a) + i),
-                               _mm512_loadu_si512(static_cast<const std::uint8_t*>(b) + i));
-    };
-    return _mm512_reduce_add_epi32(_mm512_add_epi32(products(0), products(64)));
-  }
   static void store_i16(void* p, f32 v) {
     _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
   }

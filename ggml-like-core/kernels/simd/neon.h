@@ -133,6 +133,7 @@ struct Neon {
   static Words load_words(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }
   static void store_words(void* p, Words w) { vst1q_u8(static_cast<std::uint8_t*>(p), w); }
   static i32 to_i32(Words w) { return vreinterpretq_s32_u8(w); }
+  static f32 as_f32(i32 w) { return vreinterpretq_f32_s32(w); }
   template <int right, std::uint8_t mask, int left = 0>
   static Words bits_of(Words w) {
     return vshlq_n_u8(vandq_u8(vshlq_u8(w, vdupq_n_s8(-right)), vdupq_n_u8(mask)), left);

@@ -102,8 +102,11 @@ struct Scalar {
     for (int j = 0; j < 8; ++j) words[j] = rows[0].word[j];
   }
   static Words load_words(const void* p) { return read<Words>(p); }
-  static void store_words(void* p, Words w) { write(p, w); }
+  static void store_words(void* p, Words w) { write(p, w); }  // p is aligned to 4 * lanes
+  static void store_words_anywhere(void* p, Words w) { write(p, w); }
   static i32 to_i32(Words w) { return bits(w); }
+  static f32 as_f32(i32 w) { return __builtin_bit_cast(float, w); }  // the bits as they are
+  static Words to_words(f32 v) { return __builtin_bit_cast(Words, v); }
   // ((byte >> right) & mask) << left of every byte; nothing may fall out on the left.
   template <int right, std::uint8_t mask, int left = 0>
   static Words bits_of(Words w) {
@@ -147,21 +150,30 @@ struct Scalar {
     const auto pair = read<Pair>(x);
     return sum + static_cast<std::int16_t>(words) * pair.low + (bits(words) >> 16) * pair.high;
   }
-  static void store_2_i16(void* p, f32 a, f32 b) {
-    store_i16(p, a);
-    store_i16(static_cast<std::int16_t*>(p) + lanes, b);
+  // 2 * lanes floats as 16-bit integers, and pairs of BF16 times factor: nearest even, |v| <= 32767.
+  static Words i16_of(f32 a, f32 b) { return (word(whole(a)) & 0xffffU) | word(whole(b)) << 16; }
+  static Words i16_of_bf16(Words w, f32 factor) {
+    return i16_of(__builtin_bit_cast(float, w << 16) * factor,
+                  __builtin_bit_cast(float, w & 0xffff0000U) * factor);
+  }
+  // Of 128 floats of 16 bits the largest magnitude, as its bits.
+  static std::uint16_t largest_of_128(const void* p) {
+    int most = 0;
+    for (int i = 0; i < 128; ++i) {
+      const int bits = read<std::uint16_t>(static_cast<const std::uint16_t*>(p) + i) & 0x7fff;
+      most = bits > most ? bits : most;
+    }
+    return static_cast<std::uint16_t>(most);
+  }
+  // The same of pairs, lane by lane: most_16 of all, then larger_half of each lane.
+  static Words most_16(Words most, Words pair) {
+    const Words low = (pair & 0x7fffU) > (most & 0xffffU) ? pair & 0x7fffU : most & 0xffffU;
+    const Words high = ((pair >> 16) & 0x7fffU) > most >> 16 ? (pair >> 16) & 0x7fffU : most >> 16;
+    return low | high << 16;
   }
   static i32 load_i32(const void* p) { return read<i32>(p); }
-  // The sum of 64 products, which must fit.
-  static std::int32_t dot64_i16(const void* a, const void* b) {
-    std::int32_t sum = 0;
-    for (int i = 0; i < 64; ++i)
-      sum += read<std::int16_t>(static_cast<const std::int16_t*>(a) + i) *
-             read<std::int16_t>(static_cast<const std::int16_t*>(b) + i);
-    return sum;
-  }
   static void store_i16(void* p, f32 v) {
-    write(p, static_cast<std::int16_t>(round(min(32767.0F, max(v, -32768.0F)))));
+    write(p, static_cast<std::int16_t>(whole(min(32767.0F, max(v, -32768.0F)))));
   }                                       // nearest even, saturated, |v| < 2^31; not a number: -32768
   static Words widen_i8(const void* p) {  // 2 * lanes bytes with signs -> as many 16-bit integers
     const auto pair = read<BytePair>(p);
@@ -181,6 +193,7 @@ struct Scalar {
   struct BytePair {
     std::int8_t low, high;
   };
+  static std::int32_t whole(float v) { return static_cast<std::int32_t>(round(v)); }
   static std::uint32_t word(std::int32_t a) { return static_cast<std::uint32_t>(a); }
   static std::int32_t bits(std::uint32_t a) { return static_cast<std::int32_t>(a); }
   static float power2(int n) { return __builtin_bit_cast(float, (n + 127) << 23); }  // -126 <= n <= 127
