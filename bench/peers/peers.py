@@ -31,7 +31,7 @@ def parse():
     ap.add_argument("--only", default="", metavar="NAMES", help="rows and peers, with commas between: " + ", ".join(names))
     ap.add_argument("--runs", type=int, default=5, help="the median of so many counts [5]")
     ap.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every engine [all cores]")
-    ap.add_argument("--limit", type=float, default=600, help="seconds for the runs of one peer's variant of one row; those done in time count [600]")
+    ap.add_argument("--limit", type=float, default=600, help="seconds for the runs of one peer's variant of one row; those done in time count; Tarsier has five times as long [600]")
     ap.add_argument("--ik", default="", metavar="FOLDER", help="with ik_llama.cpp's llama-bench and llama-mtmd-cli")
     ap.add_argument("--torch-python", default="", metavar="PROGRAM", help="a python that has torch and transformers already")
     ap.add_argument("--no-install", action="store_true", help="take what packages there are")

@@ -165,7 +165,7 @@ struct Scalar {
     }
     return static_cast<std::uint16_t>(most);
   }
-  // The same of pairs, lane by lane: most_16 of all, then larger_half of each lane.
+  // Of two halves each lane: the larger of what there was and of the magnitude in pair.
   static Words most_16(Words most, Words pair) {
     const Words low = (pair & 0x7fffU) > (most & 0xffffU) ? pair & 0x7fffU : most & 0xffffU;
     const Words high = ((pair >> 16) & 0x7fffU) > most >> 16 ? (pair >> 16) & 0x7fffU : most >> 16;
