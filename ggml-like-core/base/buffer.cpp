@@ -40,7 +40,7 @@ AlignedBuffer::AlignedBuffer(std::size_t bytes) : data_(nullptr, Free{bytes}), s
   data_.reset(static_cast<std::byte*>(p));
 }
 
-void AlignedBuffer::want_large_pages() const { advise(data_.get(), size_, 0, size_, MADV_HUGEPAGE); }
+void AlignedBuffer::want_large_pages() const { core::want_large_pages(data_.get(), size_); }
 
 void AlignedBuffer::Free::operator()(std::byte* p) const { ::munmap(p, bytes); }
 
@@ -82,14 +82,12 @@ void MappedFile::unmap() {
 }
 
 void will_need(const void* p, std::size_t size) { advise(p, size, MADV_WILLNEED); }
+void want_large_pages(const void* p, std::size_t size) { advise(p, size, MADV_HUGEPAGE); }
 void populate(const void* p, std::size_t size) {
   constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, younger than some headers
   advise(p, size, kPopulateRead);
 }
 
-void MappedFile::will_need(std::size_t offset, std::size_t size) const {
-  advise(data_, size_, offset, size, MADV_WILLNEED);
-}
 void MappedFile::drop(std::size_t offset, std::size_t size) const {
   advise(data_, size_, offset, size, MADV_DONTNEED);
 }

@@ -51,9 +51,7 @@ class MappedFile {
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
-  // Hints for [offset, offset + size): will be needed soon; is not needed any more (its pages leave the
-  // resident set).
-  void will_need(std::size_t offset, std::size_t size) const;
+  // A hint that [offset, offset + size) is not needed any more: its pages leave the resident set.
   void drop(std::size_t offset, std::size_t size) const;
 
  private:
@@ -66,6 +64,10 @@ class MappedFile {
 // A hint that [p, p + size) of a mapped file will be read soon: the kernel starts to fetch what is not in
 // memory.
 void will_need(const void* p, std::size_t size);
+// A hint: what of [p, p + size) of a mapped file is read from the disk from now on should lie in large pages,
+// where the system has them. They cost next to nothing to map, and their addresses next to nothing to look
+// up.
+void want_large_pages(const void* p, std::size_t size);
 // Waits until [p, p + size) of a mapped file is in memory and in the page tables. A hint, too: it does
 // nothing on kernels before Linux 5.14.
 void populate(const void* p, std::size_t size);

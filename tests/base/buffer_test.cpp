@@ -92,8 +92,8 @@ TEST(MappedFile, moves_and_frees_what_it_held) {
 TEST(MappedFile, hints_may_lie_anywhere) {
   const TemporaryFile file(std::string(10000, 'x'));
   const core::MappedFile mapped(file.path());
-  mapped.will_need(5000, SIZE_MAX);
-  mapped.will_need(20000, 1);
+  mapped.drop(5000, SIZE_MAX);
+  mapped.drop(20000, 1);
   mapped.drop(0, 10000);
   EXPECT_EQ(text(mapped.bytes()), std::string(10000, 'x'));  // dropped pages come back
 }
