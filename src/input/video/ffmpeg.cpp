@@ -1,13 +1,6 @@
 // Video files by FFmpeg's libraries. The file is demuxed once to count and order its frames; later reads seek
 // to the key frame before each wanted one where that skips something, and leave out frames that no other
 // needs.
-extern "C" {
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/display.h>
-#include <libswscale/swscale.h>
-}
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +17,7 @@ extern "C" {
 #include "ggml-like-core/base/error.h"
 #include "ggml-like-core/base/hash.h"
 #include "src/input/image_formats.h"
+#include "src/input/video/ffmpeg_library.h"
 #include "src/input/video_file.h"
 #include "src/input/video_frames.h"
 
@@ -40,20 +34,20 @@ template <auto free>
 struct Free {
   template <class T>
   void operator()(T* pointer) const {
-    free(&pointer);
+    (ffmpeg().*free)(&pointer);
   }
 };
-using FormatPtr = std::unique_ptr<AVFormatContext, Free<avformat_close_input>>;
-using CodecPtr = std::unique_ptr<AVCodecContext, Free<avcodec_free_context>>;
-using FramePtr = std::unique_ptr<AVFrame, Free<av_frame_free>>;
-using PacketPtr = std::unique_ptr<AVPacket, Free<av_packet_free>>;
+using FormatPtr = std::unique_ptr<AVFormatContext, Free<&FfmpegLibrary::avformat_close_input>>;
+using CodecPtr = std::unique_ptr<AVCodecContext, Free<&FfmpegLibrary::avcodec_free_context>>;
+using FramePtr = std::unique_ptr<AVFrame, Free<&FfmpegLibrary::av_frame_free>>;
+using PacketPtr = std::unique_ptr<AVPacket, Free<&FfmpegLibrary::av_packet_free>>;
 struct FreeSws {
-  void operator()(SwsContext* context) const { sws_freeContext(context); }
+  void operator()(SwsContext* context) const { ffmpeg().sws_freeContext(context); }
 };
 
 std::string reason(int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
-  av_strerror(error, text, sizeof text);
+  ffmpeg().av_strerror(error, text, sizeof text);
   return text;
 }
 
@@ -72,12 +66,12 @@ class FileBytes {
       ::close(fd_);
       core::fail(path, regular ? ": is empty, expected a video" : ": is no file, expected a video");
     }
-    auto* buffer = static_cast<unsigned char*>(av_malloc(kIoBytes));
-    io_ = avio_alloc_context(buffer, kIoBytes, 0, this, read, nullptr, seek);
+    auto* buffer = static_cast<unsigned char*>(ffmpeg().av_malloc(kIoBytes));
+    io_ = ffmpeg().avio_alloc_context(buffer, kIoBytes, 0, this, read, nullptr, seek);
   }
   ~FileBytes() {
-    av_freep(&io_->buffer);
-    avio_context_free(&io_);
+    ffmpeg().av_freep(&io_->buffer);
+    ffmpeg().avio_context_free(&io_);
     ::close(fd_);
   }
   FileBytes(const FileBytes&) = delete;
@@ -109,17 +103,17 @@ class FileBytes {
   AVIOContext* io_ = nullptr;
 };
 
-// The display matrix of a stream; nullptr: none. FFmpeg 6.1 moved it.
-template <class Stream>
-const std::int32_t* display_matrix(Stream* stream) {
-  if constexpr (requires { stream->codecpar->coded_side_data; }) {
-    const auto* data = av_packet_side_data_get(
-        stream->codecpar->coded_side_data, stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
-    return data == nullptr ? nullptr : reinterpret_cast<const std::int32_t*>(data->data);
-  } else {
-    return reinterpret_cast<const std::int32_t*>(
-        av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, nullptr));
-  }
+// The display matrix of a stream; nullptr: none.
+const std::int32_t* display_matrix(const AVStream* stream) {
+#if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
+  const AVCodecParameters* p = stream->codecpar;
+  const auto* data =
+      ffmpeg().av_packet_side_data_get(p->coded_side_data, p->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+  return data == nullptr ? nullptr : reinterpret_cast<const std::int32_t*>(data->data);
+#else
+  return reinterpret_cast<const std::int32_t*>(
+      ffmpeg().av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, nullptr));
+#endif
 }
 
 // As the EXIF orientation that does the same, to the nearest quarter of a turn. The matrix sends (x, y) to
@@ -136,28 +130,29 @@ int orientation_of_matrix(const std::int32_t* m) {
 class Input {
  public:
   Input(const std::string& path, const std::atomic<bool>* stop) : bytes_(path, stop) {
-    av_log_set_level(AV_LOG_QUIET);
-    AVFormatContext* raw = avformat_alloc_context();
+    ffmpeg().av_log_set_level(AV_LOG_QUIET);
+    AVFormatContext* raw = ffmpeg().avformat_alloc_context();
     raw->pb = bytes_.io();
     raw->interrupt_callback = {
         [](void* flag) { return stopped(static_cast<const std::atomic<bool>*>(flag)) ? 1 : 0; },
         const_cast<std::atomic<bool>*>(stop)};
-    raw->protocol_whitelist = av_strdup("");  // nothing beside the bytes that we hand over
-    int status = avformat_open_input(&raw, path.c_str(), nullptr, nullptr);  // frees it where it fails
+    raw->protocol_whitelist = ffmpeg().av_strdup("");  // nothing beside the bytes that we hand over
+    int status =
+        ffmpeg().avformat_open_input(&raw, path.c_str(), nullptr, nullptr);  // frees it where it fails
     core::require(status == 0, path, ": is not a video that FFmpeg reads: ", reason(status));
     format_.reset(raw);
-    status = avformat_find_stream_info(raw, nullptr);
+    status = ffmpeg().avformat_find_stream_info(raw, nullptr);
     core::require(status >= 0, path, ": is not a video that FFmpeg reads: ", reason(status));
-    const int best = av_find_best_stream(raw, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
+    const int best = ffmpeg().av_find_best_stream(raw, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
     core::require(best >= 0, path, ": holds no video",
                   raw->nb_streams > 0 ? ", only sound or text" : ": the file is damaged or cut off");
     stream_ = raw->streams[best];
     core::require((stream_->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0, path,
                   ": holds no video, only sound and a cover picture");
     const AVCodecParameters* p = stream_->codecpar;
-    codec_ = avcodec_find_decoder(p->codec_id);
+    codec_ = ffmpeg().avcodec_find_decoder(p->codec_id);
     core::require(codec_ != nullptr, path, ": no decoder for ",
-                  std::string_view(avcodec_get_name(p->codec_id)), " in FFmpeg's libraries here");
+                  std::string_view(ffmpeg().avcodec_get_name(p->codec_id)), " in FFmpeg's libraries here");
     core::require(p->width > 0 && p->height > 0, path, ": its frames have no size (", p->width, " x ",
                   p->height, "): the file is damaged or cut off");
     core::require(std::int64_t{p->width} * p->height <= kMostPixels, path, ": has frames of ", p->width,
@@ -174,8 +169,8 @@ class Input {
   // The next packet of the stream. False: there is none.
   bool next(AVPacket* packet) const {
     for (;;) {
-      av_packet_unref(packet);
-      if (av_read_frame(format_.get(), packet) < 0) return false;
+      ffmpeg().av_packet_unref(packet);
+      if (ffmpeg().av_read_frame(format_.get(), packet) < 0) return false;
       if (packet->stream_index == stream_->index) return true;
     }
   }
@@ -203,7 +198,7 @@ class ToRgb {
     rows_.resize(stride * static_cast<std::size_t>(frame.height));
     std::uint8_t* planes[4] = {rows_.data(), nullptr, nullptr, nullptr};
     const int strides[4] = {static_cast<int>(stride), 0, 0, 0};
-    sws_scale(context_.get(), frame.data, frame.linesize, 0, frame.height, planes, strides);
+    ffmpeg().sws_scale(context_.get(), frame.data, frame.linesize, 0, frame.height, planes, strides);
     Image image{frame.width, frame.height, {}};
     const std::size_t row = static_cast<std::size_t>(frame.width) * 3;
     image.rgb.resize(row * static_cast<std::size_t>(frame.height));
@@ -222,8 +217,9 @@ class ToRgb {
   void prepare(const Form& form) {
     core::require(form.width > 0 && form.height > 0 && std::int64_t{form.width} * form.height <= kMostPixels,
                   "video: a frame of ", form.width, " x ", form.height, " pixels");
-    context_.reset(sws_getContext(form.width, form.height, static_cast<AVPixelFormat>(form.format),
-                                  form.width, form.height, AV_PIX_FMT_RGB24, 0, nullptr, nullptr, nullptr));
+    context_.reset(ffmpeg().sws_getContext(form.width, form.height, static_cast<AVPixelFormat>(form.format),
+                                           form.width, form.height, AV_PIX_FMT_RGB24, 0, nullptr, nullptr,
+                                           nullptr));
     core::require(context_ != nullptr, "video: its pixel format (number ", form.format,
                   ") has no way to RGB in FFmpeg's libraries here");
     int* inverse = nullptr;
@@ -233,11 +229,12 @@ class ToRgb {
     int brightness = 0;
     int contrast = 0;
     int saturation = 0;
-    if (sws_getColorspaceDetails(context_.get(), &inverse, &from, &table, &to, &brightness, &contrast,
-                                 &saturation) >= 0) {
+    if (ffmpeg().sws_getColorspaceDetails(context_.get(), &inverse, &from, &table, &to, &brightness,
+                                          &contrast, &saturation) >= 0) {
       if (form.range != AVCOL_RANGE_UNSPECIFIED) from = form.range == AVCOL_RANGE_JPEG ? 1 : 0;
-      const int* matrix = sws_getCoefficients(form.space);
-      sws_setColorspaceDetails(context_.get(), matrix, from, matrix, to, brightness, contrast, saturation);
+      const int* matrix = ffmpeg().sws_getCoefficients(form.space);
+      ffmpeg().sws_setColorspaceDetails(context_.get(), matrix, from, matrix, to, brightness, contrast,
+                                        saturation);
     }
     form_ = form;
   }
@@ -254,7 +251,7 @@ class FfmpegFile final : public VideoFile {
     const Input input(path_, nullptr);
     const AVCodecParameters* p = input.stream()->codecpar;
     orientation_ = orientation_of_matrix(display_matrix(input.stream()));
-    info_.codec = avcodec_get_name(p->codec_id);
+    info_.codec = ffmpeg().avcodec_get_name(p->codec_id);
     info_.size = orientation_ >= 5 ? Size{p->width, p->height} : Size{p->height, p->width};
     core::Hash hash;
     hash.add(info_.codec);
@@ -288,7 +285,7 @@ void FfmpegFile::scan(const Input& input, core::Hash& hash) {
   };
   std::vector<Frame> frames;
   std::int64_t end = std::numeric_limits<std::int64_t>::min();
-  const PacketPtr packet(av_packet_alloc());
+  const PacketPtr packet(ffmpeg().av_packet_alloc());
   const bool reorders = input.stream()->codecpar->video_delay > 0;
   while (input.next(packet.get())) {
     if ((packet->flags & AV_PKT_FLAG_DISCARD) != 0) continue;  // cut away by the container
@@ -337,16 +334,16 @@ class Reader {
         times_(times),
         keys_(keys),
         counted_(counted),
-        codec_(avcodec_alloc_context3(input.codec())) {
-    core::require(
-        codec_ != nullptr && avcodec_parameters_to_context(codec_.get(), input.stream()->codecpar) >= 0,
-        "video: no memory for its decoder");
+        codec_(ffmpeg().avcodec_alloc_context3(input.codec())) {
+    core::require(codec_ != nullptr &&
+                      ffmpeg().avcodec_parameters_to_context(codec_.get(), input.stream()->codecpar) >= 0,
+                  "video: no memory for its decoder");
     const unsigned wanted =
         threads > 0 ? static_cast<unsigned>(threads) : std::thread::hardware_concurrency();
     codec_->thread_count = static_cast<int>(std::clamp(wanted, 1U, kMostThreads));
     codec_->pkt_timebase = input.stream()->time_base;
     codec_->max_pixels = kMostPixels;
-    const int status = avcodec_open2(codec_.get(), input.codec(), nullptr);
+    const int status = ffmpeg().avcodec_open2(codec_.get(), input.codec(), nullptr);
     core::require(status == 0, "video: its decoder does not start: ", reason(status));
   }
 
@@ -359,7 +356,7 @@ class Reader {
     seek_towards(index);
     for (;;) {
       if (stopped(stop)) return nullptr;
-      const int status = avcodec_receive_frame(codec_.get(), frame_.get());
+      const int status = ffmpeg().avcodec_receive_frame(codec_.get(), frame_.get());
       if (status == 0) {
         now_ = counted_ ? (have_ ? now_ + 1 : 0) : time_of(*frame_);
         have_ = true;
@@ -370,14 +367,14 @@ class Reader {
       if (ended_) return nullptr;
       if (!input_.next(packet_.get())) {
         ended_ = true;
-        if (stopped(stop) || avcodec_send_packet(codec_.get(), nullptr) < 0) return nullptr;
+        if (stopped(stop) || ffmpeg().avcodec_send_packet(codec_.get(), nullptr) < 0) return nullptr;
         continue;
       }
       last_ = time_of(*packet_);
       // A frame that no other is made from, and nobody wants, costs nothing.
       codec_->skip_frame = counted_ || wanted(last_) ? AVDISCARD_DEFAULT : AVDISCARD_NONREF;
-      avcodec_send_packet(codec_.get(),
-                          packet_.get());  // a damaged packet gives no frame, and the next ones do
+      ffmpeg().avcodec_send_packet(codec_.get(),
+                                   packet_.get());  // a damaged packet gives no frame, and the next ones do
     }
   }
 
@@ -397,10 +394,10 @@ class Reader {
                                       std::lower_bound(times_.begin(), times_.end(), last_) - times_.begin());
     if (key <= from + kNearby) return;
     const std::int64_t to = times_[key];
-    if (avformat_seek_file(input_.format(), input_.stream()->index, std::numeric_limits<std::int64_t>::min(),
-                           to, to, 0) < 0)
+    if (ffmpeg().avformat_seek_file(input_.format(), input_.stream()->index,
+                                    std::numeric_limits<std::int64_t>::min(), to, to, 0) < 0)
       return;  // a file that cannot be sought in is read on
-    avcodec_flush_buffers(codec_.get());
+    ffmpeg().avcodec_flush_buffers(codec_.get());
     ended_ = have_ = false;
   }
 
@@ -409,8 +406,8 @@ class Reader {
   std::span<const std::size_t> keys_;
   bool counted_;
   CodecPtr codec_;
-  FramePtr frame_{av_frame_alloc()};
-  PacketPtr packet_{av_packet_alloc()};
+  FramePtr frame_{ffmpeg().av_frame_alloc()};
+  PacketPtr packet_{ffmpeg().av_packet_alloc()};
   bool have_ = false, ended_ = false;
   std::int64_t now_ = 0;                // of the frame
   std::int64_t last_ = AV_NOPTS_VALUE;  // of the packet sent last
@@ -448,9 +445,17 @@ bool FfmpegFile::read_frames(std::span<const int> indices, const VideoSink& sink
 }  // namespace
 
 std::shared_ptr<const VideoFile> open_video_file(const std::string& path) {
+  ffmpeg();  // or it says why there is none
   return std::make_shared<const FfmpegFile>(path);
 }
 
-bool reads_video_files() { return true; }
+bool reads_video_files() {
+  try {
+    ffmpeg();
+    return true;
+  } catch (const core::Error&) {
+    return false;
+  }
+}
 
 }  // namespace tarsier

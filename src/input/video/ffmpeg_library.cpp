@@ -1,0 +1,48 @@
+#include "src/input/video/ffmpeg_library.h"
+
+#include <dlfcn.h>
+
+#include <string_view>
+
+#include "ggml-like-core/base/error.h"
+
+namespace tarsier {
+namespace {
+
+[[noreturn]] void refuse() {
+  core::fail("video files cannot be read: ", std::string_view(::dlerror()), "; a folder of pictures can");
+}
+
+// It stays loaded to the end.
+void* opened(const char* name) {
+  void* library = ::dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+  if (library == nullptr) refuse();
+  return library;
+}
+
+template <class Function>
+void find(Function& function, void* library, const char* name) {
+  function = reinterpret_cast<Function>(::dlsym(library, name));
+  if (function == nullptr) refuse();
+}
+
+FfmpegLibrary load() {
+  void* const avutil = opened("libavutil.so." AV_STRINGIFY(LIBAVUTIL_VERSION_MAJOR));
+  void* const avcodec = opened("libavcodec.so." AV_STRINGIFY(LIBAVCODEC_VERSION_MAJOR));
+  void* const avformat = opened("libavformat.so." AV_STRINGIFY(LIBAVFORMAT_VERSION_MAJOR));
+  void* const swscale = opened("libswscale.so." AV_STRINGIFY(LIBSWSCALE_VERSION_MAJOR));
+  FfmpegLibrary out{};
+#define TARSIER_FFMPEG_FIND(library, function) find(out.function, library, #function);
+  TARSIER_FFMPEG_FUNCTIONS(TARSIER_FFMPEG_FIND)
+#undef TARSIER_FFMPEG_FIND
+  return out;
+}
+
+}  // namespace
+
+const FfmpegLibrary& ffmpeg() {
+  static const FfmpegLibrary library = load();
+  return library;
+}
+
+}  // namespace tarsier
