@@ -77,17 +77,19 @@ TextPlan make_text_plan(const Config& config, const Weights& w, const TextPlanOp
   for (int i = 0; i < c.num_hidden_layers; ++i) {
     const Builder::Scope layer(b, "layer." + std::to_string(i));
     const std::string p = "blk." + std::to_string(i) + ".";
-    out.forced.push_back(
-        c.is_moe(i) ? b.input("forced_experts", n, c.moe.num_experts_per_tok, core::DType::i32) : Value{});
+    // Behind the last keys and values only rows that give logits are read.
+    const bool last = i + 1 == c.num_hidden_layers && !options.every_norm;
+    const bool gathers =
+        last && options.n_logits > 0 && options.n_logits < n && i >= static_cast<int>(out.deepstack.size());
+    out.forced.push_back(c.is_moe(i) ? b.input("forced_experts", gathers ? options.n_logits : n,
+                                               c.moe.num_experts_per_tok, core::DType::i32)
+                                     : Value{});
     Value attn = attention(b, c, w, i, out, b.rms_norm(x, w.weight(p + "attn_norm"), c.rms_norm_eps));
-    if (i + 1 == c.num_hidden_layers && !options.every_norm) {
-      // Behind the last keys and values only rows that give logits are read.
-      if (options.n_logits == 0) break;
-      if (options.n_logits < n && !c.is_moe(i) && i >= static_cast<int>(out.deepstack.size())) {
-        x = b.gather_rows(x, out.last_rows);
-        attn = b.gather_rows(attn, out.last_rows);
-        all_rows = false;
-      }
+    if (last && options.n_logits == 0) break;
+    if (gathers) {
+      x = b.gather_rows(x, out.last_rows);
+      attn = b.gather_rows(attn, out.last_rows);
+      all_rows = false;
     }
     x = b.add(x, b.mat_mul(attn, w.weight(p + "attn_output")));
     x = b.add(x, feed_forward(b, c, w, i, out.forced.back(),

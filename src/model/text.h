@@ -27,8 +27,8 @@ struct TextPlan {
   core::Value media_index;         // input i32 [n, 1]: row of media_rows that takes the place of the token's
                                    // embedding, or -1
   std::vector<core::Value> deepstack;  // inputs [n, hidden] for the first layers; rows by media_index
-  std::vector<core::Value>
-      forced;             // inputs i32 [n, top_k] for MoE layers (absent for dense ones): may stay unbound
+  std::vector<core::Value> forced;  // inputs i32 [rows, top_k] for MoE layers (absent for dense ones), of the
+                                    // last tokens where not of all: may stay unbound
   core::Value last_rows;  // input i32 [n_logits, 1]; absent without logits
   core::Value logits;     // output [n_logits, vocab]; absent without logits
 };

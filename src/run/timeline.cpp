@@ -211,7 +211,8 @@ bool Timeline::read(const Prompt& prompt, std::span<const Source> sources, std::
   }
   for (std::size_t layer = 0; layer < p.forced.size(); ++layer) {
     if (!p.forced[layer].present()) continue;
-    const std::size_t at = begin * static_cast<std::size_t>(c.moe.num_experts_per_tok);
+    const auto rows = static_cast<std::size_t>(p.plan.graph.info(p.forced[layer]).rows);
+    const std::size_t at = (begin + n - rows) * static_cast<std::size_t>(c.moe.num_experts_per_tok);
     bindings.bind(p.forced[layer],
                   control.forced_experts != nullptr ? (*control.forced_experts)[layer].data() + at : nullptr);
   }
