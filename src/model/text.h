@@ -29,8 +29,8 @@ struct TextPlan {
   std::vector<core::Value> deepstack;  // inputs [n, hidden] for the first layers; rows by media_index
   std::vector<core::Value> forced;  // inputs i32 [rows, top_k] for MoE layers (absent for dense ones), of the
                                     // last tokens where not of all: may stay unbound
-  core::Value last_rows;  // input i32 [n_logits, 1]; absent without logits
-  core::Value logits;     // output [n_logits, vocab]; absent without logits
+  core::Value last_rows;            // input i32 [n_logits, 1]; absent without logits
+  core::Value logits;               // output [n_logits, vocab]; absent without logits
 };
 TextPlan make_text_plan(const Config& config, const Weights& weights, const TextPlanOptions& options);
 
