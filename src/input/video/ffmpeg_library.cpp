@@ -32,6 +32,7 @@ FfmpegLibrary load() {
   void* const avformat = opened("libavformat.so." AV_STRINGIFY(LIBAVFORMAT_VERSION_MAJOR));
   void* const swscale = opened("libswscale.so." AV_STRINGIFY(LIBSWSCALE_VERSION_MAJOR));
   FfmpegLibrary out{};
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
 #define TARSIER_FFMPEG_FIND(library, function) find(out.function, library, #function);
   TARSIER_FFMPEG_FUNCTIONS(TARSIER_FFMPEG_FIND)
 #undef TARSIER_FFMPEG_FIND

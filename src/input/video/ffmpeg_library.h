@@ -11,12 +11,16 @@ extern "C" {
 
 namespace tarsier {
 
-// All that is used: F(library, function). FFmpeg 6.1 moved the display matrix of a stream.
+// All that is used: F(library, function), a macro since the names are wanted as members and as text.
+// FFmpeg 6.1 moved the display matrix of a stream.
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
 #define TARSIER_FFMPEG_SIDE_DATA(F) F(avcodec, av_packet_side_data_get)
 #else
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
 #define TARSIER_FFMPEG_SIDE_DATA(F) F(avformat, av_stream_get_side_data)
 #endif
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
 #define TARSIER_FFMPEG_FUNCTIONS(F)         \
   F(avformat, av_find_best_stream)          \
   F(avformat, av_read_frame)                \
@@ -55,6 +59,7 @@ namespace tarsier {
   TARSIER_FFMPEG_SIDE_DATA(F)
 
 struct FfmpegLibrary {
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage, bugprone-macro-parentheses)
 #define TARSIER_FFMPEG_MEMBER(library, function) decltype(&::function) function;
   TARSIER_FFMPEG_FUNCTIONS(TARSIER_FFMPEG_MEMBER)
 #undef TARSIER_FFMPEG_MEMBER
