@@ -17,7 +17,9 @@ import subprocess
 import sys
 import venv
 
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import engines
+import page_cache
 import plot
 import rows
 from models import ROOT, Models
@@ -130,12 +132,10 @@ def all_figures(options, figures):
 
 
 def drop_files(folder):
-    """From memory: pages that were written are small, those that the first engine of a row reads are as they would be on any other day."""
+    """So that their pages are as the first engine of a row reads them: as on any other day."""
     for name in os.listdir(folder):
         if name.endswith(".gguf"):
-            with open(os.path.join(folder, name), "rb") as f:
-                os.fsync(f.fileno())
-                os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            page_cache.drop(os.path.join(folder, name))
 
 
 def ratios(figure):

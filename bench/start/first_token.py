@@ -9,20 +9,16 @@ as it is after a reboot, run it once with --cold.
 """
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
+from page_cache import drop
+
 PROMPT = ["--prompt", "Hi", "--temperature", "0", "--max-tokens", "1"]
-
-
-def drop(path):
-    with open(path, "rb") as f:
-        os.fsync(f.fileno())
-        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def run(command):

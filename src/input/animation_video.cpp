@@ -64,7 +64,7 @@ bool is_animation(const std::string& path) {
   std::ifstream(path, std::ios::binary).read(head, sizeof head);
   const std::string_view text(head, sizeof head);
   if (text.starts_with("RIFF") && text.substr(8) == "WEBP") return true;
-  return !reads_video_files() && (text.starts_with("GIF8") || text.starts_with("\x89PNG"));
+  return (text.starts_with("GIF8") || text.starts_with("\x89PNG")) && !reads_video_files();
 }
 
 std::shared_ptr<const VideoFile> open_animation(const std::string& path) {

@@ -73,23 +73,21 @@ TextPlan make_text_plan(const Config& config, const Weights& w, const TextPlanOp
   Value x = b.embed_rows(w["token_embd.weight"], out.ids);
   if (options.media) x = b.select_rows(x, out.media_rows, out.media_index);
   b.name(x, "inputs_embeds");
-  bool all_rows = true;
+  // Behind the last keys and values only rows that give logits are read.
+  const bool gathers = !options.every_norm && options.n_logits > 0 && options.n_logits < n &&
+                       c.num_hidden_layers > static_cast<int>(out.deepstack.size());
   for (int i = 0; i < c.num_hidden_layers; ++i) {
     const Builder::Scope layer(b, "layer." + std::to_string(i));
     const std::string p = "blk." + std::to_string(i) + ".";
-    // Behind the last keys and values only rows that give logits are read.
-    const bool last = i + 1 == c.num_hidden_layers && !options.every_norm;
-    const bool gathers =
-        last && options.n_logits > 0 && options.n_logits < n && i >= static_cast<int>(out.deepstack.size());
-    out.forced.push_back(c.is_moe(i) ? b.input("forced_experts", gathers ? options.n_logits : n,
+    const bool last = i + 1 == c.num_hidden_layers;
+    out.forced.push_back(c.is_moe(i) ? b.input("forced_experts", last && gathers ? options.n_logits : n,
                                                c.moe.num_experts_per_tok, core::DType::i32)
                                      : Value{});
     Value attn = attention(b, c, w, i, out, b.rms_norm(x, w.weight(p + "attn_norm"), c.rms_norm_eps));
-    if (last && options.n_logits == 0) break;
-    if (gathers) {
+    if (last && options.n_logits == 0 && !options.every_norm) break;
+    if (last && gathers) {
       x = b.gather_rows(x, out.last_rows);
       attn = b.gather_rows(attn, out.last_rows);
-      all_rows = false;
     }
     x = b.add(x, b.mat_mul(attn, w.weight(p + "attn_output")));
     x = b.add(x, feed_forward(b, c, w, i, out.forced.back(),
@@ -100,7 +98,7 @@ TextPlan make_text_plan(const Config& config, const Weights& w, const TextPlanOp
                  "after_deepstack");
   }
   if (options.n_logits > 0) {
-    if (!options.every_norm && all_rows) x = b.gather_rows(x, out.last_rows);
+    if (!options.every_norm && !gathers) x = b.gather_rows(x, out.last_rows);
     x = b.name(b.rms_norm(x, w["output_norm.weight"], c.rms_norm_eps), "final_norm");
     if (options.every_norm) x = b.gather_rows(x, out.last_rows);
     out.logits = b.output(b.name(b.mat_mul(x, w.head()), "logits"));

@@ -178,7 +178,7 @@ TEST_F(ChatWindow, a_folder_is_a_clip) {
 }
 
 TEST_F(ChatWindow, a_video_is_dropped_and_encoded_once) {
-  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   Window w(chat());
   w.wait_for("Ctrl-D leaves");
   ask(w, "/image FPS=1 START=0:01 examples/pictures/colour.mp4", "h264, 8 frames, 2.0 s, 4 looked at");

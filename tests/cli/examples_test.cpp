@@ -58,7 +58,7 @@ TEST_F(Examples, score_sentence_prefers_what_the_model_was_trained_on) {
 }
 
 TEST_F(Examples, clip_patches_tells_what_is_seen_of_a_video) {
-  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const Output o = test::run("clip_patches examples/pictures/clip.mp4");
   EXPECT_EQ(o.code, 0) << o.err;
   EXPECT_THAT(o.out,

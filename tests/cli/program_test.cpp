@@ -237,7 +237,7 @@ TEST_F(Program, an_answer_ends_at_the_limit_and_at_a_stop_text) {
 }
 
 TEST_F(Program, a_video_file_is_looked_at_as_transformers_does) {
-  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const std::string moe = file("moe.gguf");
   ASSERT_EQ(test::run("tarsier convert models/tiny-vl-moe -o " + moe).code, 0);
   for (const auto& [name, path] : {std::pair("tiny-vl-dense", model()), {"tiny-vl-moe", moe}}) {
@@ -271,7 +271,7 @@ TEST_F(Program, a_video_file_is_looked_at_as_transformers_does) {
 }
 
 TEST_F(Program, pictures_and_videos_stand_in_the_order_given) {
-  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const auto folder = std::filesystem::path(TARSIER_SOURCE) / "examples/pictures";
   const json image = {{"type", "image"}, {"image", (folder / "two-shapes.png").string()}};
   const json video = {{"type", "video"}, {"video", (folder / "clip.mp4").string()}};

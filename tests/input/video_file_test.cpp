@@ -46,7 +46,7 @@ int largest_difference(const Image& a, std::span<const std::uint8_t> b) {
 }
 
 TEST(VideoFile, every_awkward_file_is_seen_as_transformers_sees_it) {
-  if (!reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const auto rows = test::read_json(kFolder + "expected.json");
   const test::SafetensorsFile last_frames(kFolder + "frames.safetensors");
   ASSERT_GE(rows.size(), 40U);
@@ -78,7 +78,7 @@ TEST(VideoFile, every_awkward_file_is_seen_as_transformers_sees_it) {
 }
 
 TEST(VideoFile, frames_do_not_depend_on_what_is_skipped_between_them) {
-  if (!reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   for (const char* name :
        {"h264.mp4", "hevc.mp4", "mpeg4.mp4", "vp8.webm", "vp9.webm", "av1.mkv", "mpeg2.mpg",
         "cut_by_edit_list.mp4", "late_start.mkv", "turned_90.mov", "even.gif"}) {
@@ -97,7 +97,7 @@ TEST(VideoFile, frames_do_not_depend_on_what_is_skipped_between_them) {
 }
 
 TEST(VideoFile, animations_are_the_same_without_ffmpeg) {
-  if (!reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   for (const char* name : {"even.gif", "delays.gif", "animation.apng"}) {
     SCOPED_TRACE(name);
     const auto animation = open_animation(kFolder + name);
@@ -113,7 +113,7 @@ TEST(VideoFile, animations_are_the_same_without_ffmpeg) {
 }
 
 TEST(VideoFile, the_same_frame_may_be_asked_for_again) {
-  if (!reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const auto file = open_video_file(kFolder + "h264.mp4");
   const std::vector<Image> frames = frames_of(*file, {3, 3, 4});
   ASSERT_EQ(frames.size(), 3U);
@@ -122,7 +122,7 @@ TEST(VideoFile, the_same_frame_may_be_asked_for_again) {
 }
 
 TEST(VideoFile, reading_ends_where_the_sink_has_enough_or_somebody_stops_it) {
-  if (!reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const auto file = open_video_file(kFolder + "h264.mp4");
   int seen = 0;
   const VideoSink two = [&](const Image&) { return ++seen < 2; };
@@ -138,7 +138,7 @@ TEST(VideoFile, what_is_wrong_with_a_file_is_said_with_its_name) {
   const auto message = [](const std::string& path) { return test::error_of([&] { open_video_file(path); }); };
   if (!reads_video_files()) {
     EXPECT_NE(message("x.mp4").find("without FFmpeg"), std::string::npos);
-    GTEST_SKIP() << "built without FFmpeg's libraries";
+    GTEST_SKIP() << "without FFmpeg's libraries";
   }
   EXPECT_NE(message("/no/such.mp4").find("/no/such.mp4: No such file"), std::string::npos);
   EXPECT_NE(message(kFolder + "empty.mp4").find("is empty"), std::string::npos);
@@ -149,7 +149,7 @@ TEST(VideoFile, what_is_wrong_with_a_file_is_said_with_its_name) {
 }
 
 TEST(VideoFile, the_hash_is_that_of_the_frames_and_not_of_the_name) {
-  if (!reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const std::uint64_t hash = open_video_file(kFolder + "h264.mp4")->info().hash;
   EXPECT_EQ(open_video_file(kFolder + "not_a_picture.png")->info().hash, hash);
   EXPECT_NE(open_video_file(kFolder + "damaged.mp4")->info().hash, hash);
@@ -159,7 +159,7 @@ TEST(VideoFile, the_hash_is_that_of_the_frames_and_not_of_the_name) {
 
 // Cut anywhere, a file is refused or gives frames of its size.
 TEST(VideoFile, a_file_cut_off_anywhere_does_no_harm) {
-  if (!reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const test::TempFolder folder;
   for (const char* name :
        {"h264.mp4", "vp9.webm", "mjpeg.avi", "mpeg2.mpg", "delays.gif", "animation.apng"}) {

@@ -22,7 +22,7 @@ tarsier::ContentPart clip(const std::string& path, const tarsier::ClipOptions& o
 }
 
 TEST(Clip, a_video_file_is_read_like_the_list_of_its_frames) {
-  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const auto& model = dense().model();
   const tarsier::Prompt list = model->prompt(tarsier::read_conversation(kPictures + "clip.json"));
   const tarsier::Prompt film =
@@ -52,7 +52,7 @@ TEST(Clip, a_video_file_is_read_like_the_list_of_its_frames) {
 }
 
 TEST(Clip, a_clip_encoded_in_several_runs_gives_the_bits_of_one) {
-  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const auto& model = dense().model();
   // Frames so large that a run takes half of them.
   tarsier::ProcessorConfig config = model->config().processor;
@@ -74,7 +74,7 @@ TEST(Clip, a_clip_encoded_in_several_runs_gives_the_bits_of_one) {
 }
 
 TEST(Clip, cancelling_ends_the_decoding) {
-  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const auto& model = dense().model();
   tarsier::Session session(model);
   const std::atomic<bool> cancel = true;

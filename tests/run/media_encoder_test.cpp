@@ -82,7 +82,7 @@ TEST(MediaEncoder, pictures_share_a_run_as_far_as_memory_allows_with_the_same_ro
 }
 
 TEST(MediaEncoder, a_clip_is_encoded_in_parts_that_fit_with_the_same_rows) {
-  if (!tarsier::reads_video_files()) GTEST_SKIP() << "built without FFmpeg's libraries";
+  if (!tarsier::reads_video_files()) GTEST_SKIP() << "without FFmpeg's libraries";
   const tarsier::Media media =
       clip_media(demo().config.processor, tarsier::open_video_file(kPictures + "clip.mp4"), {.fps = 8});
   const tarsier::Patches whole = whole_patches(media);

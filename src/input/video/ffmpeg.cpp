@@ -445,7 +445,12 @@ bool FfmpegFile::read_frames(std::span<const int> indices, const VideoSink& sink
 }  // namespace
 
 std::shared_ptr<const VideoFile> open_video_file(const std::string& path) {
-  ffmpeg();  // or it says why there is none
+  try {
+    ffmpeg();
+  } catch (const core::Error& error) {
+    core::fail(path, ": video files cannot be read: ", std::string_view(error.what()),
+               "; a folder of pictures can");
+  }
   return std::make_shared<const FfmpegFile>(path);
 }
 

@@ -9,21 +9,17 @@
 namespace tarsier {
 namespace {
 
-[[noreturn]] void refuse() {
-  core::fail("video files cannot be read: ", std::string_view(::dlerror()), "; a folder of pictures can");
-}
-
 // It stays loaded to the end.
 void* opened(const char* name) {
   void* library = ::dlopen(name, RTLD_LAZY | RTLD_LOCAL);
-  if (library == nullptr) refuse();
+  core::require(library != nullptr, std::string_view(library == nullptr ? ::dlerror() : ""));
   return library;
 }
 
 template <class Function>
 void find(Function& function, void* library, const char* name) {
   function = reinterpret_cast<Function>(::dlsym(library, name));
-  if (function == nullptr) refuse();
+  core::require(function != nullptr, std::string_view(function == nullptr ? ::dlerror() : ""));
 }
 
 FfmpegLibrary load() {

@@ -1,5 +1,5 @@
 // FFmpeg's functions, found when the first video is opened. Linked, its hundred libraries would be loaded at
-// every start of the program, which takes three times as long as all the rest of it.
+// every start of the program, which takes longer than all the rest of it.
 #pragma once
 
 extern "C" {
