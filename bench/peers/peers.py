@@ -15,6 +15,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 import venv
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -94,9 +95,12 @@ def measure(engine, row, files, options):
         return {"why": str(error)}
     tried = []
     if len(variants) > 1 and options.runs > 1:
-        tried = [(timed(label, job, 1), job) for label, job in variants]
-        tried = sorted((t for t in tried if t[0]), key=lambda t: t[0]["median"])
-        variants = [(t[0]["label"], t[1]) for t in tried[:1]]
+        for label, job in variants:
+            start = time.monotonic()
+            if found := timed(label, job, 1):
+                tried.append((found, job, time.monotonic() - start))
+        tried.sort(key=lambda t: t[0]["median"])
+        variants = [(found["label"], job) for found, job, took in tried[:1] if took < options.limit / 2]  # else another go would hardly hold more runs
     found = [f for f in (timed(label, job, options.runs) for label, job in variants) if f] or [t[0] for t in tried[:1]]
     return {**min(found, key=lambda f: f["median"], default={}), "why": "; ".join(why)}
 
@@ -175,7 +179,7 @@ def markdown(figures, options):
     """The dated section, as bench/RESULTS.md has them."""
     names = ["tarsier"] + [peer.name for peer in options.peers]
     lines = [f"## {datetime.date.today()}, beside its peers: {machine_text(figures, options)}", "",
-             f"`bench/peers/peers.py{' --quick' if options.quick else ''} --runs {options.runs} --threads {options.threads}`: random weights, medians of {options.runs} runs, every engine with its best flags (those of one run of each), in turn.",
+             f"`bench/peers/peers.py{' --quick' if options.quick else ''} --runs {options.runs} --threads {options.threads} --limit {options.limit:.0f}`: random weights, medians of {options.runs} runs, every engine with its best flags (those of one run of each), in turn.",
              "Behind a peer's figure: how many times as fast Tarsier is, and in brackets how many were wanted. The limit is what `tarsier bench` finds that this machine could do.", "",
              "| work | unit | " + " | ".join(names) + " | of the limit |", "|---|---|" + "---|" * (len(names) + 1)]
     for f in figures:
