@@ -34,6 +34,7 @@ constexpr std::array kPresets = {
     TypePreset{"x4", DType::x4, DType::x5, DType::x6, DType::x5, 504},
     TypePreset{"x5", DType::x5, DType::x6, DType::x6, DType::x6, 505},
     TypePreset{"x6", DType::x6, DType::x6, DType::x6, DType::x6, 506},
+    TypePreset{"x7", DType::x7, DType::x7, DType::x7, DType::x7, 507},
     TypePreset{"x8", DType::x8, DType::x8, DType::x8, DType::x8, 508},
 };
 

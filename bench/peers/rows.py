@@ -29,7 +29,7 @@ def square(side):
 
 ROWS = [
     Row("image-1024", "picture of 1024 x 1024", "s", "image", "2b", of(3.3, 3.3, 3.0, 1.1), square(1024), 0.84),
-    Row("image-1024-int8", "picture of 1024 x 1024, our tower in 8 bits", "s", "image", "2b", of(openvino=1.4), square(1024), own=("x4", "q8_0")),
+    Row("image-1024-int8", "picture of 1024 x 1024, our tower in 7 bits", "s", "image", "2b", of(openvino=1.4), square(1024), own=("x4", "x7")),
     Row("image-512", "picture of 512 x 512", "s", "image", "2b", of(2.0, 2.0, 1.1, 1.1), square(512), 0.84),
     Row("first-token", "first token of a question about a picture of 1024 x 1024", "s", "first_token", "2b", of(3.0, 3.5), square(1024)),
     Row("prompt-512", "2B: prompt of 512", "tok/s", "prompt", "2b", of(2.0, 1.8, openvino=1.3), {"tokens": 512}, 0.66),

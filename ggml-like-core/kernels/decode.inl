@@ -109,14 +109,21 @@ struct TileSource {
 
 // X4 to X8.
 template <class Q>
-inline constexpr bool kHasSignedScales = Q::dtype == core::DType::x4 || Q::dtype == core::DType::x5 ||
-                                         Q::dtype == core::DType::x6 || Q::dtype == core::DType::x8;
+inline constexpr bool kHasSignedScales =
+    Q::dtype == core::DType::x4 || Q::dtype == core::DType::x5 || Q::dtype == core::DType::x6 ||
+    Q::dtype == core::DType::x7 || Q::dtype == core::DType::x8;
 // Nibbles of two groups of 32 together, in 32 bytes.
 template <class Q>
 inline constexpr bool kHasPairsOfGroups = Q::dtype == core::DType::q4_K || Q::dtype == core::DType::q5_K ||
                                           (kHasSignedScales<Q> && Q::dtype != core::DType::x8);
+// Bits 4 and 5 of codes, in two_bits.
 template <class Q>
-inline constexpr bool kHasFifthBits = Q::dtype == core::DType::q5_K || Q::dtype == core::DType::x5;
+inline constexpr bool kHasTwoBits = Q::dtype == core::DType::x6 || Q::dtype == core::DType::x7;
+// Which bit of codes stands alone, in high_bits; 0: none.
+template <class Q>
+inline constexpr int kLoneBit = Q::dtype == core::DType::q5_K || Q::dtype == core::DType::x5 ? 4
+                                : Q::dtype == core::DType::x7                                ? 6
+                                                                                             : 0;
 
 // The codes of X4 for its nibbles.
 struct X4Codes {
@@ -156,25 +163,28 @@ template <class V, class Q, class Source, class Put>
       put(Index<4 + decltype(j)::value>{}, V::template bits_of<4, 15>(words[j.value]));
     });
   } else if constexpr (kHasPairsOfGroups<Q>) {
-    Words high[8];
-    if constexpr (kHasFifthBits<Q>) source.turned(high, offsetof(Block, high_bits));
+    Words lone[8];
+    Words two[8];
+    if constexpr (kLoneBit<Q> != 0) source.turned(lone, offsetof(Block, high_bits));
     unroll<4>([&](auto pair) __attribute__((always_inline)) {
       constexpr int kGroup = 2 * decltype(pair)::value;
-      if constexpr (Q::dtype == core::DType::x6)
-        if constexpr (kGroup % 4 == 0) source.turned(high, offsetof(Block, two_bits) + 8 * kGroup);
+      if constexpr (kHasTwoBits<Q> && kGroup % 4 == 0)
+        source.turned(two, offsetof(Block, two_bits) + 8 * kGroup);
       Words words[8];
       source.turned(words, offsetof(Block, nibbles) + 16 * kGroup);
       unroll<8>([&](auto j) __attribute__((always_inline)) {
         auto first = V::template bits_of<0, 15>(words[j.value]);
         auto second = V::template bits_of<4, 15>(words[j.value]);
-        if constexpr (kHasFifthBits<Q>) {
-          first = V::join(first, V::template bits_of<kGroup, 1, 4>(high[j.value]));
-          second = V::join(second, V::template bits_of<kGroup + 1, 1, 4>(high[j.value]));
-        } else if constexpr (Q::dtype == core::DType::x6) {
+        if constexpr (kHasTwoBits<Q>) {
           constexpr int kBit = 2 * (kGroup % 4);
-          first = V::join(first, V::template bits_of<kBit, 3, 4>(high[j.value]));
-          second = V::join(second, V::template bits_of<kBit + 2, 3, 4>(high[j.value]));
-        } else if constexpr (Q::dtype == core::DType::x4) {
+          first = V::join(first, V::template bits_of<kBit, 3, 4>(two[j.value]));
+          second = V::join(second, V::template bits_of<kBit + 2, 3, 4>(two[j.value]));
+        }
+        if constexpr (kLoneBit<Q> != 0) {
+          first = V::join(first, V::template bits_of<kGroup, 1, kLoneBit<Q>>(lone[j.value]));
+          second = V::join(second, V::template bits_of<kGroup + 1, 1, kLoneBit<Q>>(lone[j.value]));
+        }
+        if constexpr (Q::dtype == core::DType::x4) {
           first = V::lookup(first, kX4Codes.of);
           second = V::lookup(second, kX4Codes.of);
         }

@@ -80,24 +80,26 @@ template <class V, class Q>
       low = V::dot_8_bytes(packed.mins, x.sums);
     }
     const auto wide_scales = W::template twice<0>(scales);
-    typename W::Words high{};
-    if constexpr (kHasFifthBits<Q>)
-      high = W::template twice<2>(V::load_bytes(block + offsetof(Block, high_bits)));
+    typename W::Words lone{};
+    typename W::Words two{};
+    if constexpr (kLoneBit<Q> != 0)
+      lone = W::template twice<2>(V::load_bytes(block + offsetof(Block, high_bits)));
     unroll<4 / kHalves>([&](auto step) __attribute__((always_inline)) {
       constexpr int kGroup = 2 * kHalves * decltype(step)::value;
-      if constexpr (Q::dtype == core::DType::x6)
-        if constexpr (kGroup % 4 == 0)
-          high = W::template twice<4>(V::load_bytes(block + offsetof(Block, two_bits) + 8 * kGroup));
+      if constexpr (kHasTwoBits<Q> && kGroup % 4 == 0)
+        two = W::template twice<4>(V::load_bytes(block + offsetof(Block, two_bits) + 8 * kGroup));
       const auto nibbles = W::kept(W::load_words(block + offsetof(Block, nibbles) + 16 * kGroup));
       auto first = W::template bits_of<0, 15>(nibbles);
       auto second = W::template bits_of<4, 15>(nibbles);
-      if constexpr (kHasFifthBits<Q>) {
-        first = W::join(first, W::template bits_of<kGroup, 1, 4>(high));
-        second = W::join(second, W::template bits_of<kGroup + 1, 1, 4>(high));
-      } else if constexpr (Q::dtype == core::DType::x6) {
-        first = W::join(first, W::template bits_of<2 * (kGroup % 4), 3, 4>(high));
-        second = W::join(second, W::template bits_of<2 * (kGroup % 4) + 2, 3, 4>(high));
-      } else if constexpr (Q::dtype == core::DType::x4) {
+      if constexpr (kHasTwoBits<Q>) {
+        first = W::join(first, W::template bits_of<2 * (kGroup % 4), 3, 4>(two));
+        second = W::join(second, W::template bits_of<2 * (kGroup % 4) + 2, 3, 4>(two));
+      }
+      if constexpr (kLoneBit<Q> != 0) {
+        first = W::join(first, W::template bits_of<kGroup, 1, kLoneBit<Q>>(lone));
+        second = W::join(second, W::template bits_of<kGroup + 1, 1, kLoneBit<Q>>(lone));
+      }
+      if constexpr (Q::dtype == core::DType::x4) {
         first = W::lookup(first, kX4Codes.of);
         second = W::lookup(second, kX4Codes.of);
       }

@@ -393,6 +393,21 @@ struct X6 {
   static_assert(sizeof(Block) == 200, "on-disk layout");
 };
 
+// Value: q - 64, the lowest 6 bits as in X6, the seventh in high_bits as X5's fifth.
+struct X7 {
+  static constexpr DType dtype = DType::x7;
+  static constexpr const char* name = "X7";
+  static constexpr int block_len = 256;
+  struct Block {
+    std::uint16_t scale_f16, scales_high;
+    std::uint8_t scales_low[4];
+    std::uint8_t two_bits[64];
+    std::uint8_t high_bits[32];
+    std::uint8_t nibbles[128];
+  };
+  static_assert(sizeof(Block) == 232, "on-disk layout");
+};
+
 // Value: q.
 struct X8 {
   static constexpr DType dtype = DType::x8;
@@ -439,6 +454,9 @@ struct X5_X16 : Tiled<X5> {
 struct X6_X16 : Tiled<X6> {
   static constexpr const char* name = "X6_X16";
 };
+struct X7_X16 : Tiled<X7> {
+  static constexpr const char* name = "X7_X16";
+};
 struct X8_X16 : Tiled<X8> {
   static constexpr const char* name = "X8_X16";
 };
@@ -462,10 +480,10 @@ struct FormatList {
 };
 using AllFormats = FormatList<F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, IQ4_NL, MXFP4, Q2_K, Q3_K, Q4_K,
                               Q5_K, Q6_K, IQ4_XS, IQ3_XXS, IQ3_S, IQ2_XXS, IQ2_XS, IQ2_S, IQ1_S, IQ1_M, TQ1_0,
-                              TQ2_0, X4, X5, X6, X8>;  // the only list
+                              TQ2_0, X4, X5, X6, X7, X8>;  // the only list
 
 using TiledFormats = FormatList<Q8_0_X16, Q4_0_X16, Q4_K_X16, Q5_K_X16, Q6_K_X16, X4_X16, X5_X16, X6_X16,
-                                X8_X16, BF16_X16>;  // and of these
+                                X7_X16, X8_X16, BF16_X16>;  // and of these
 
 // Group g of a Q4_K or Q5_K block: its 6-bit scale and minimum.
 struct ScaleMin {

@@ -444,13 +444,29 @@ struct CodesOf<X5> : CodesOfSignedScales<X5, -16, 15> {
   }
 };
 
+// out[256]: nibbles and, above them, two bits.
+template <class Block>
+[[gnu::always_inline]] inline void six_bits(std::int8_t* out, const Block& b) {
+  std::int8_t high[256];
+  for (int j = 0; j < 4; ++j) nibbles_of_64(out + 64 * j, b.nibbles + 32 * j);
+  for (int half = 0; half < 2; ++half) two_bits_of_128(high + 128 * half, b.two_bits + 32 * half);
+  for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(out[i] + 16 * high[i]);
+}
+
 template <>
 struct CodesOf<X6> : CodesOfSignedScales<X6, -32, 31> {
   [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
-    std::int8_t high[256];
-    for (int j = 0; j < 4; ++j) nibbles_of_64(out + 64 * j, b.nibbles + 32 * j);
-    for (int half = 0; half < 2; ++half) two_bits_of_128(high + 128 * half, b.two_bits + 32 * half);
-    for (int i = 0; i < 256; ++i) out[i] = static_cast<std::int8_t>(out[i] + 16 * high[i] - 32);
+    six_bits(out, b);
+    add<256>(out, -32);
+  }
+};
+
+template <>
+struct CodesOf<X7> : CodesOfSignedScales<X7, -64, 63> {
+  [[gnu::always_inline]] static void codes(std::int8_t* out, const Block& b) {
+    six_bits(out, b);
+    add_bits_of_32<6>(out, b.high_bits);
+    add<256>(out, -64);
   }
 };
 

@@ -36,6 +36,7 @@ enum class DType : std::uint32_t {
   x4 = 504,  // from here on our own
   x5 = 505,
   x6 = 506,
+  x7 = 507,
   x8 = 508,
 };
 

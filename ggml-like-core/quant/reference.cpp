@@ -394,6 +394,14 @@ void encode(X6::Block& b, const float* x) {
   pack_two_bits(b.two_bits, codes, 4);
 }
 
+void encode(X7::Block& b, const float* x) {
+  std::uint8_t codes[256];
+  encode_linear_x<64>(b, codes, x);
+  pack_nibbles_of_64(b.nibbles, codes);
+  pack_two_bits(b.two_bits, codes, 4);
+  pack_high_bits(b.high_bits, codes, 6);
+}
+
 void encode(X8::Block& b, const float* x) {
   std::uint8_t codes[256];
   encode_linear_x<128>(b, codes, x);

@@ -88,6 +88,8 @@ double error_bound(DType dtype, double most) {
       return 3 * (most / 16);
     case DType::x6:
       return 3 * (most / 32);
+    case DType::x7:
+      return 3 * (most / 64) + most / 64;  // + the sub-scale's rounding
     case DType::x8:
       return 3 * (most / 128) + most / 64;  // + the sub-scale's rounding
     case DType::mxfp4:

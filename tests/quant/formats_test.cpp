@@ -42,6 +42,7 @@ TEST(Formats, have_the_ids_and_sizes_that_gguf_gives_them) {
                       {DType::x4, 504, 256, 136, 4.25},
                       {DType::x5, 505, 256, 168, 5.25},
                       {DType::x6, 506, 256, 200, 6.25},
+                      {DType::x7, 507, 256, 232, 7.25},
                       {DType::x8, 508, 256, 264, 8.25}};
   ASSERT_EQ(std::size(rows), kFormats.size());
   for (const Row& row : rows) {

@@ -82,7 +82,9 @@ double weight_of_own(DType dtype, const std::uint8_t* b, std::size_t i) {
   int value = 0;
   if (dtype == DType::x4) value = values[low(8)];
   if (dtype == DType::x5) value = (low(40) | ((b[8 + i % 32] >> g) & 1) << 4) - 16;
-  if (dtype == DType::x6) value = (low(72) | ((b[8 + 32 * (g / 4) + i % 32] >> (2 * (g % 4))) & 3) << 4) - 32;
+  const int two = (b[8 + 32 * (g / 4) + i % 32] >> (2 * (g % 4))) & 3;
+  if (dtype == DType::x6) value = (low(72) | two << 4) - 32;
+  if (dtype == DType::x7) value = (low(104) | two << 4 | ((b[72 + i % 32] >> g) & 1) << 6) - 64;
   if (dtype == DType::x8) value = static_cast<std::int8_t>(b[8 + i]);
   return scale * (s - 32) * value;
 }
@@ -103,7 +105,7 @@ TEST(Reference, decodes_our_own_formats_as_the_page_says) {
         ASSERT_EQ(found[i], weight_of_own(f.dtype, block.data(), i)) << f.name << " weight " << i;
     }
   }
-  EXPECT_EQ(formats, 4);
+  EXPECT_EQ(formats, 5);
 }
 
 // X4 against a format of as many bits, the others against formats that have a quarter of a bit more.
@@ -114,9 +116,11 @@ TEST(Reference, our_own_formats_err_little_for_their_bits) {
   // A symmetric range against one with a minimum and a quarter of a bit more: at most 2^0.25 worse.
   EXPECT_LT(error(DType::x5), 1.19 * error(DType::q5_K));
   EXPECT_LT(error(DType::x6), 1.24 * error(DType::q6_K));  // 2^(5/16)
+  EXPECT_LT(error(DType::x7),
+            0.5 * 1.1 * error(DType::x6));  // a bit halves it; sub-scales are rounded as before
   EXPECT_LT(error(DType::x8), 1.19 * error(DType::q8_0));
   for (const DType dtype : {DType::iq4_xs, DType::x4, DType::q4_K, DType::x5, DType::q5_K, DType::x6,
-                            DType::q6_K, DType::x8, DType::q8_0})
+                            DType::q6_K, DType::x7, DType::x8, DType::q8_0})
     std::cout << info(dtype).name << ": relative error " << error(dtype) << "\n";
 }
 

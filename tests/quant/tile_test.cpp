@@ -45,7 +45,8 @@ TEST(Tile, every_byte_stands_where_the_page_says) {
               {tiled(DType::q4_K), 144, false, false}, {tiled(DType::q5_K), 176, false, false},
               {tiled(DType::q6_K), 210, false, true},  {tiled(DType::x4), 136, false, false},
               {tiled(DType::x5), 168, false, false},   {tiled(DType::x6), 200, false, false},
-              {tiled(DType::x8), 264, false, false},   {tiled(DType::bf16), 4, false, false}};
+              {tiled(DType::x7), 232, false, false},   {tiled(DType::x8), 264, false, false},
+              {tiled(DType::bf16), 4, false, false}};
   ASSERT_EQ(std::size(rows), tiled_types().size());
   for (const auto& f : rows) {
     const std::int64_t cols = std::int64_t{3} * info(f.dtype).block_len;

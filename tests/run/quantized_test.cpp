@@ -152,7 +152,7 @@ TEST(Quantized, smaller_types_cost_more) {
     before = mean;
   }
   for (const char* type :
-       {"iq4_xs", "q5_1", "q5_0", "q4_1", "iq4_nl", "q4_0", "mxfp4", "x8", "x6", "x5", "x4"})
+       {"iq4_xs", "q5_1", "q5_0", "q4_1", "iq4_nl", "q4_0", "mxfp4", "x8", "x7", "x6", "x5", "x4"})
     measure("tiny-vl-dense", type, "bf16", false);
   measure("tiny-vl-moe", "q4_k", "bf16", true);
   measure("tiny-vl-moe", "q4_k", "bf16", false);
@@ -186,12 +186,12 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
   return ab / std::sqrt(aa * bb);
 }
 
-// The fast tower: weights and activations of 8 bits.
-TEST(Quantized, a_tower_in_8_bits_sees_the_same) {
+// The fast towers: weights of 7 or 8 bits, activations of 8.
+TEST(Quantized, a_tower_in_7_or_8_bits_sees_the_same) {
   constexpr double kLeastCosine = 0.999;
   for (const char* name : {"tiny-vl-dense", "tiny-vl-moe"}) {
     const test::ModelFile exact(name);
-    for (const char* type : {"bf16", "q8_0"}) {
+    for (const char* type : {"bf16", "q8_0", "x7"}) {
       const test::ModelFile file(name, "f32", type);
       double least = 1;
       std::size_t count = 0;
