@@ -96,7 +96,7 @@ struct TileSource {
   // A tile is read in an order of its own, by vectors that take turns: it is asked for whole.
   template <class Block>
   [[gnu::always_inline]] void fetch_ahead() const {
-    constexpr std::size_t kAhead = 4096;
+    constexpr std::size_t kAhead = 8192;
     for (std::size_t line = 0; line < core::kTileRows * sizeof(Block); line += 64)
       __builtin_prefetch(tile + kAhead + line, 0, 2);
   }
@@ -168,8 +168,8 @@ template <class V, class Q, class Source, class Put>
     if constexpr (kLoneBit<Q> != 0) source.turned(lone, offsetof(Block, high_bits));
     unroll<4>([&](auto pair) __attribute__((always_inline)) {
       constexpr int kGroup = 2 * decltype(pair)::value;
-      if constexpr (kHasTwoBits<Q> && kGroup % 4 == 0)
-        source.turned(two, offsetof(Block, two_bits) + 8 * kGroup);
+      if constexpr (kHasTwoBits<Q>)  // of its own: clang++ reads what stands behind a condition on kGroup
+        if constexpr (kGroup % 4 == 0) source.turned(two, offsetof(Block, two_bits) + 8 * kGroup);
       Words words[8];
       source.turned(words, offsetof(Block, nibbles) + 16 * kGroup);
       unroll<8>([&](auto j) __attribute__((always_inline)) {

@@ -86,8 +86,9 @@ template <class V, class Q>
       lone = W::template twice<2>(V::load_bytes(block + offsetof(Block, high_bits)));
     unroll<4 / kHalves>([&](auto step) __attribute__((always_inline)) {
       constexpr int kGroup = 2 * kHalves * decltype(step)::value;
-      if constexpr (kHasTwoBits<Q> && kGroup % 4 == 0)
-        two = W::template twice<4>(V::load_bytes(block + offsetof(Block, two_bits) + 8 * kGroup));
+      if constexpr (kHasTwoBits<Q>)
+        if constexpr (kGroup % 4 == 0)
+          two = W::template twice<4>(V::load_bytes(block + offsetof(Block, two_bits) + 8 * kGroup));
       const auto nibbles = W::kept(W::load_words(block + offsetof(Block, nibbles) + 16 * kGroup));
       auto first = W::template bits_of<0, 15>(nibbles);
       auto second = W::template bits_of<4, 15>(nibbles);

@@ -47,11 +47,12 @@ template <class V, class Q>
   for (std::int64_t row = 0; row < m.rows; row += core::kTileRows) {
     for (auto& vector : out) V::store(vector, V::zero());
     for (std::int64_t b = 0; b < m.k / K::block_len; ++b) {
-      const std::uint8_t* q = m.x + b * K::block_len;
       const auto x_scale =
           V::set(read<float>(m.x + layout.scales + static_cast<std::size_t>(b) * sizeof(float)));
       const std::uint8_t* x_sum = m.x + layout.sums + static_cast<std::size_t>(b * kGroups) * kSumBytes;
       for (int v = 0; v < kVectors; ++v) {
+        const std::uint8_t* q = m.x + b * K::block_len;
+        asm volatile("" : "+r"(q));  // or g++ copies all of it to the stack, once for both vectors
         const TileSource<V> source(m, row + v * kLanes, b, sizeof(typename Q::Block));
         if (v == 0) source.template fetch_ahead<typename Q::Block>();
         scales_of<V, Q, 1>({nullptr, scales, mins, d, d_min, 0}, source);

@@ -501,13 +501,16 @@ struct ScalesMins {
   std::uint64_t scales, mins;
 };
 [[gnu::always_inline]] inline ScalesMins scales_min_k4(const std::uint8_t* packed) {
-  std::uint32_t word[3];
-  __builtin_memcpy(word, packed, sizeof word);
+  const auto word = [packed](int i) {
+    std::uint32_t four = 0;
+    __builtin_memcpy(&four, packed + std::ptrdiff_t{4} * i, sizeof four);
+    return four;
+  };
   const auto eight = [](std::uint32_t low, std::uint32_t nibbles) {
     const std::uint32_t high = (nibbles & 0x0f0f0f0fU) | ((low >> 2U) & 0x30303030U);
     return (low & 0x3f3f3f3fU) | std::uint64_t{high} << 32U;
   };
-  return {eight(word[0], word[2]), eight(word[1], word[2] >> 4U)};
+  return {eight(word(0), word(2)), eight(word(1), word(2) >> 4U)};
 }
 
 // The 8 sub-scales of an X block, less 32, as bytes with signs, group 0 in the lowest.

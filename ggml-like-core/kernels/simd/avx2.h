@@ -125,11 +125,12 @@ struct Avx2 {
   static i32 to_i32(Words w) { return w; }
   static f32 as_f32(i32 w) { return _mm256_castsi256_ps(w); }
   static Words to_words(f32 v) { return _mm256_castps_si256(v); }
-  // Shifts are of 16 bits; what crosses a byte on the right is masked away.
+  // Shifts are of 16 bits; what crosses a byte is masked away.
   template <int right, std::uint8_t mask, int left = 0>
   static Words bits_of(Words w) {
-    const __m256i all = _mm256_set1_epi8(static_cast<char>(mask));
-    return _mm256_slli_epi16(_mm256_and_si256(_mm256_srli_epi16(w, right), all), left);
+    if constexpr (right > left) w = _mm256_srli_epi16(w, right - left);
+    if constexpr (right < left) w = _mm256_slli_epi16(w, left - right);
+    return _mm256_and_si256(w, _mm256_set1_epi8(static_cast<char>(mask << left)));
   }
   static Words join(Words a, Words b) { return _mm256_or_si256(a, b); }
   static Words flip_sign(Words w) { return _mm256_xor_si256(w, _mm256_set1_epi8(-128)); }
@@ -165,7 +166,10 @@ struct Avx2 {
   static i32 add_scaled(i32 sum, Pairs p, i32 scale) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(p, scale));
   }
-  static i32 to_scale(i32 v) { return or_i32(and_i32(v, 0xffffU), shift_left<16>(v)); }
+  static i32 to_scale(i32 v) {
+    const __m128i low_halves = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+    return _mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(low_halves));
+  }
   static std::int32_t to_scale_of_lane(std::int32_t v) { return (v & 0xffff) | v << 16; }
   static i32 kept(i32 v) { return ::kept(v); }
 

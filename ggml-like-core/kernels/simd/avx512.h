@@ -146,11 +146,12 @@ struct Avx512 {
   static i32 to_i32(Words w) { return w; }
   static f32 as_f32(i32 w) { return _mm512_castsi512_ps(w); }
   static Words to_words(f32 v) { return _mm512_castps_si512(v); }
-  // Shifts are of 16 bits; what crosses a byte on the right is masked away.
+  // Shifts are of 16 bits; what crosses a byte is masked away.
   template <int right, std::uint8_t mask, int left = 0>
   static Words bits_of(Words w) {
-    const __m512i all = _mm512_set1_epi8(static_cast<char>(mask));
-    return _mm512_slli_epi16(_mm512_and_si512(_mm512_srli_epi16(w, right), all), left);
+    if constexpr (right > left) w = _mm512_srli_epi16(w, right - left);
+    if constexpr (right < left) w = _mm512_slli_epi16(w, left - right);
+    return _mm512_and_si512(w, _mm512_set1_epi8(static_cast<char>(mask << left)));
   }
   static Words join(Words a, Words b) { return _mm512_or_si512(a, b); }
   static Words flip_sign(Words w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
