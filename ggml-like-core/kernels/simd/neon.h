@@ -143,8 +143,8 @@ struct Neon {
   static Words lookup(Words w, const std::uint8_t (&values)[16]) { return vqtbl1q_u8(vld1q_u8(values), w); }
 
   // Products are summed in 16 bits, one to each sum: as many as fit 32767 where each is at most 127 *
-  // max_code. Signed codes are at most 128 in magnitude: 2 * 127 * 128 = 32512. Unsigned ones are below 64,
-  // so that they may be read as signed.
+  // max_code. Signed codes are at most 128 in magnitude: 2 * 127 * 128 = 32512. Unsigned ones are at most
+  // 127, so that they may be read as signed.
   static constexpr bool unsigned_codes = false;
   struct Pairs {
     int16x8_t low, high;  // rows 0 and 1, rows 2 and 3; four sums each
