@@ -203,6 +203,7 @@ bool MediaEncoder::encode_batch(std::span<const MediaItem> items, std::span<cons
     const RowsShape shape = shape_of(items[i]);
     rows->hidden = shape.hidden;
     rows->rows = shape.rows;
+    rows->values.reserve(shape.values());
     for (const core::Value feature : features) {
       const std::span<const float> all = runner.output(plan.plan, feature);
       const auto mine = all.subspan(static_cast<std::size_t>(first * shape.hidden),

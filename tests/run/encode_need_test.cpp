@@ -68,8 +68,8 @@ TEST(EncodeNeed, memory_at_its_peak_is_what_was_planned) {
   for (const auto& [height, width, tokens] : {std::tuple(1024, 1024, 1024), {2048, 1536, 4096}}) {
     const auto need = tarsier::picture_need(demo().model()->loaded(), runner, up_to(tokens), {height, width});
     const std::uint64_t held = runner.held();
-    const std::uint64_t before = status("VmRSS:");
     const tarsier::Image image = noise(height, width);
+    const std::uint64_t before = status("VmRSS:");
     std::ofstream reset("/proc/self/clear_refs");
     if (!(reset << "5" << std::flush)) GTEST_SKIP() << "this kernel does not let a peak be measured anew";
     ASSERT_EQ(encode(up_to(tokens), image), 1U);
