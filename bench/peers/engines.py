@@ -57,7 +57,7 @@ class Tarsier:
     def variants(self, row, files):
         """The files that the peers read, or our own where the row wants it or those cannot be read."""
         if row.own:
-            yield " and ".join(row.own), ["-m", self.models.convert(row.model, *row.own)]
+            yield " and ".join(row.own) + ", tiles", ["-m", self.models.convert(row.model, *row.own, tiles=True)]
             return
         if files:
             pair = ["-m", files[0], "--mmproj", files[1]]

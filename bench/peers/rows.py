@@ -12,7 +12,7 @@ class Row:
     wanted: dict  # by peer: times as fast as it
     work: dict    # tokens, depth, kv_type, width, height
     share: float | None = None  # of the machine's limit that is wanted
-    own: tuple | None = None    # types of text and tower of a file that Tarsier reads instead of the peers' one
+    own: tuple | None = None    # types of text and tower of a file in tiles that Tarsier reads instead of the peers' one
 
     @property
     def peers(self):
