@@ -52,8 +52,9 @@ class Models:
         return self.made(shape, lambda path: run([self.python, script, path, *SHAPES[shape], "--tokenizer", self.tokenizer()]))
 
     def convert(self, shape, kind, tower="bf16", tiles=False):
-        name, options = (f"{shape}-{kind}-{tower}-tiles.gguf", ["--tiles"]) if tiles else (f"{shape}-{kind}-{tower}.gguf", [])
-        return self.made(name, lambda path: run([self.tarsier, "convert", self.checkpoint(shape), "-o", path, "--type", kind, "--vision-type", tower, *options]))
+        name = "-".join([shape, kind, tower] + ["tiles"] * tiles) + ".gguf"
+        options = ["--type", kind, "--vision-type", tower] + ["--tiles"] * tiles
+        return self.made(name, lambda path: run([self.tarsier, "convert", self.checkpoint(shape), "-o", path, *options]))
 
     def pair(self, shape):
         """-> (text model in bf16, vision tower in bf16) as llama.cpp reads them."""

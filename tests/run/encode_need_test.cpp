@@ -59,20 +59,19 @@ TEST(EncodeNeed, the_sizes_are_those_that_the_processor_gives) {
 TEST(EncodeNeed, memory_at_its_peak_is_what_was_planned) {
   tarsier::Runner runner(2, "");
   tarsier::MediaEncoder encoder(demo().model()->loaded());
-  const auto encode = [&](const tarsier::ProcessorConfig& config, const tarsier::Image& image) {
-    const tarsier::Media media = tarsier::image_media(config, image);
+  const auto encode = [&](const tarsier::ProcessorConfig& config, int height, int width) {
+    const tarsier::Media media = tarsier::image_media(config, noise(height, width));  // pixels go, as in use
     const tarsier::MediaItem item = tarsier::item_of(media);
     return encoder.encode({&item, 1}, "image", runner, {}).size();
   };
-  ASSERT_EQ(encode(up_to(64), noise(64, 64)), 1U);  // weights, tables and stacks are there now
+  ASSERT_EQ(encode(up_to(64), 64, 64), 1U);  // weights, tables and stacks are there now
   for (const auto& [height, width, tokens] : {std::tuple(1024, 1024, 1024), {2048, 1536, 4096}}) {
     const auto need = tarsier::picture_need(demo().model()->loaded(), runner, up_to(tokens), {height, width});
     const std::uint64_t held = runner.held();
-    const tarsier::Image image = noise(height, width);
     const std::uint64_t before = status("VmRSS:");
     std::ofstream reset("/proc/self/clear_refs");
     if (!(reset << "5" << std::flush)) GTEST_SKIP() << "this kernel does not let a peak be measured anew";
-    ASSERT_EQ(encode(up_to(tokens), image), 1U);
+    ASSERT_EQ(encode(up_to(tokens), height, width), 1U);
     const std::uint64_t peak = status("VmHWM:") - before;
     const std::uint64_t planned = need.peak() - held;
     std::cout << height << " x " << width << ": planned " << planned / 1000 << " kB, measured " << peak / 1000
